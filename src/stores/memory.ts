@@ -1,0 +1,106 @@
+import { InvalidCursorError } from '../errors.ts';
+import type { Page, TaskStore } from '../tasks/store.ts';
+import { expiresAt, type Task } from '../tasks/task.ts';
+import { Heap } from './heap.ts';
+
+interface Row {
+  task: Task;
+  /** The order of creation; a cursor names one. */
+  readonly sequence: number;
+}
+
+/** Keeps tasks in this process: gone when it ends. */
+export class MemoryStore implements TaskStore {
+  readonly #rows = new Map<string, Row>();
+  /** Each owner's rows in order of creation. */
+  readonly #owners = new Map<string, Row[]>();
+  readonly #expiries = new Heap<Row>((a, b) => expiresAt(a.task) - expiresAt(b.task));
+  #sequence = 0;
+
+  async create(task: Task): Promise<void> {
+    if (this.#rows.has(task.taskId)) throw new Error(`task ${task.taskId} exists`);
+    const row: Row = { task, sequence: ++this.#sequence };
+    this.#rows.set(task.taskId, row);
+    const own = this.#owners.get(task.owner);
+    if (own === undefined) this.#owners.set(task.owner, [row]);
+    else own.push(row);
+    this.#expiries.push(row);
+  }
+
+  async replace(from: Task['state'], task: Task): Promise<boolean> {
+    const row = this.#rows.get(task.taskId);
+    if (row === undefined || row.task.state !== from) return false;
+    row.task = task;
+    return true;
+  }
+
+  async get(taskId: string): Promise<Task | undefined> {
+    return this.#rows.get(taskId)?.task;
+  }
+
+  async list(owner: string, cursor: string | undefined, limit: number): Promise<Page> {
+    const after = cursor === undefined ? 0 : this.#decode(cursor);
+    const rows = this.#owners.get(owner) ?? [];
+    const from = firstAfter(rows, after);
+    const page = rows.slice(from, from + limit);
+    const last = page.at(-1);
+    const tasks = page.map((row) => row.task);
+    return last !== undefined && from + limit < rows.length
+      ? { tasks, nextCursor: encode(last.sequence) }
+      : { tasks };
+  }
+
+  async purge(now: number): Promise<readonly string[]> {
+    const purged: string[] = [];
+    const owners = new Set<string>();
+    for (let row = this.#expiries.peek(); row && expiresAt(row.task) <= now; row = this.#expiries.peek()) {
+      this.#expiries.pop();
+      this.#rows.delete(row.task.taskId);
+      purged.push(row.task.taskId);
+      owners.add(row.task.owner);
+    }
+    for (const owner of owners) {
+      const kept = this.#owners.get(owner)?.filter((row) => this.#rows.has(row.task.taskId)) ?? [];
+      if (kept.length === 0) this.#owners.delete(owner);
+      else this.#owners.set(owner, kept);
+    }
+    return purged;
+  }
+
+  async nextExpiry(): Promise<number | undefined> {
+    const row = this.#expiries.peek();
+    return row && expiresAt(row.task);
+  }
+
+  async size(): Promise<number> {
+    return this.#rows.size;
+  }
+
+  async close(): Promise<void> {
+    // Nothing is open.
+  }
+
+  #decode(cursor: string): number {
+    const sequence = Number(/^s(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString())?.[1]);
+    if (!(sequence >= 1 && sequence <= this.#sequence) || encode(sequence) !== cursor) {
+      throw new InvalidCursorError();
+    }
+    return sequence;
+  }
+}
+
+function encode(sequence: number): string {
+  return Buffer.from(`s${sequence}`).toString('base64url');
+}
+
+/** The index of the first row after `sequence`, by bisection. */
+function firstAfter(rows: readonly Row[], sequence: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (rows[middle]!.sequence <= sequence) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

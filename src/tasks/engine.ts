@@ -1,0 +1,413 @@
+import { randomUUID } from 'node:crypto';
+import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
+import type { Run, Runner } from './runner.ts';
+import { Scheduler } from './scheduler.ts';
+import type { TaskStore } from './store.ts';
+import { Sweeper } from './sweeper.ts';
+import {
+  ending,
+  expiresAt,
+  isTerminal,
+  transition,
+  type Call,
+  type Lane,
+  type LogEntry,
+  type Outcome,
+  type Progress,
+  type Task,
+  type TerminalTask,
+} from './task.ts';
+
+/** Who follows a task. Each method is called when there is something to say, never on a timer. */
+export interface Observer {
+  /** The task is in another state, and the store has it. */
+  status?(view: TaskView): void;
+  progress?(progress: Progress): void;
+  log?(entries: readonly LogEntry[]): void;
+  /** The task has expired: nothing more comes. */
+  gone?(): void;
+}
+
+/** A task with what is known only while it is alive. */
+export interface TaskView {
+  readonly task: Task;
+  /** How many tasks start before it; while it is queued. */
+  readonly ahead?: number;
+  /** The last report; while it runs. */
+  readonly progress?: Progress;
+}
+
+export interface NewTask {
+  readonly owner: string;
+  readonly call: Call;
+  /** Default and maximum are the engine's. */
+  readonly ttlMs?: number | undefined;
+  readonly pollIntervalMs?: number | undefined;
+}
+
+/** Where the engine says what happens to tasks; pino's shape. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface EngineOptions {
+  readonly store: TaskStore;
+  readonly runner: Runner;
+  readonly log: Log;
+  readonly defaultTtlMs: number;
+  readonly maxTtlMs: number;
+  readonly pollIntervalMs: number;
+  /** Unfinished tasks and calls that one owner may have at a time. */
+  readonly maxTasksPerOwner: number;
+}
+
+/** A task that has not ended, or whose end is still being written. */
+interface Live {
+  /** Its state by the transitions made so far. */
+  task: Task;
+  /** Its state by what the store has; what others see. */
+  shown: Task;
+  /** False for a plain call, which nobody can ask for by id: the store never sees it. */
+  readonly kept: boolean;
+  run?: Run;
+  progress?: Progress;
+  readonly observers: Set<Observer>;
+  /** The writes to the store, one after the other. */
+  writes: Promise<void>;
+}
+
+/**
+ * Creates tasks, starts them when there is room, and ends each exactly once. The only writer of task
+ * states: whatever races, the first transition to a terminal state wins and the others find it ended.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #scheduler = new Scheduler();
+  readonly #live = new Map<string, Live>();
+  readonly #unfinished = new Map<string, number>();
+  readonly #sweeper: Sweeper;
+  #closing = false;
+  /** Called when the last live task has gone. */
+  #drained: () => void = () => {};
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#sweeper = new Sweeper(options.store, (taskIds) => this.#expire(taskIds));
+    options.runner.onRoom = (lane) => this.#dispatch(lane);
+  }
+
+  /**
+   * Creates a task. It is returned once the store has it; it may be running by then.
+   * @throws {RefusedError} when the owner has too many unfinished ones, or the engine is closing
+   */
+  async create(wanted: NewTask): Promise<TaskView> {
+    const ttlMs = Math.min(wanted.ttlMs ?? this.#options.defaultTtlMs, this.#options.maxTtlMs);
+    const live = this.#admit(wanted, ttlMs, true);
+    const { task } = live;
+    try {
+      live.writes = this.#options.store.create(task);
+      await live.writes;
+    } catch (error) {
+      this.#forget(live);
+      throw error;
+    }
+    this.#options.log.info({ taskId: task.taskId, owner: task.owner, tool: task.call.tool }, 'task created');
+    this.#sweeper.expect(expiresAt(task));
+    this.#enqueue(live);
+    return this.#view(live);
+  }
+
+  /**
+   * Runs a call that is nobody's task: queued, scheduled and limited as one, but not kept.
+   * @param signal cancels it
+   * @throws {RefusedError} as {@link create}
+   */
+  async call(wanted: NewTask, observer: Observer, signal: AbortSignal): Promise<TerminalTask> {
+    const live = this.#admit(wanted, Infinity, false);
+    live.observers.add(observer);
+    const ended = this.#ended(live);
+    const cancel = () => this.#end(live, { type: 'cancelled' });
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    else this.#enqueue(live);
+    try {
+      return await ended;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** @throws {UnknownTaskError} when the owner has no such task */
+  async get(owner: string, taskId: string): Promise<TaskView> {
+    const live = this.#find(owner, taskId);
+    if (live !== undefined) return this.#view(live);
+    const task = await this.#options.store.get(taskId);
+    if (task === undefined || task.owner !== owner || expiresAt(task) <= Date.now()) {
+      throw new UnknownTaskError();
+    }
+    return { task };
+  }
+
+  /**
+   * The owner's tasks from the oldest to the newest, a page at a time.
+   * @throws {InvalidCursorError} when the cursor is none that was given out
+   */
+  async list(
+    owner: string,
+    cursor: string | undefined,
+    limit: number,
+  ): Promise<{ views: TaskView[]; nextCursor?: string }> {
+    const page = await this.#options.store.list(owner, cursor, limit);
+    const now = Date.now();
+    const views = page.tasks
+      .filter((task) => expiresAt(task) > now)
+      .map((task) => {
+        const live = this.#live.get(task.taskId);
+        return live === undefined ? { task } : this.#view(live);
+      });
+    return page.nextCursor === undefined ? { views } : { views, nextCursor: page.nextCursor };
+  }
+
+  /**
+   * Resolves as soon as the task has ended.
+   * @throws {UnknownTaskError} when the owner has no such task, or it expires meanwhile
+   * @throws the signal's reason when it is aborted first
+   */
+  async ended(owner: string, taskId: string, signal: AbortSignal): Promise<TerminalTask> {
+    const { task } = await this.get(owner, taskId);
+    if (isTerminal(task)) return task;
+    signal.throwIfAborted();
+    const live = this.#find(owner, taskId);
+    if (live === undefined) return this.ended(owner, taskId, signal);
+    return this.#ended(live, signal);
+  }
+
+  /**
+   * Cancels a task. It is `cancelled` when this resolves, and its thread is being freed.
+   * @throws {UnknownTaskError} when the owner has no such task
+   * @throws {TaskEndedError} when it has ended before
+   */
+  async cancel(owner: string, taskId: string): Promise<TaskView> {
+    const { task } = await this.get(owner, taskId);
+    const live = this.#find(owner, taskId);
+    if (live === undefined || !this.#end(live, { type: 'cancelled' })) {
+      await live?.writes;
+      throw new TaskEndedError((live?.task ?? task).state);
+    }
+    await live.writes;
+    return { task: live.shown };
+  }
+
+  /** Follows a task until it is gone or the returned function is called. Nothing comes of a task that has ended. */
+  observe(taskId: string, observer: Observer): () => void {
+    const live = this.#live.get(taskId);
+    live?.observers.add(observer);
+    return () => live?.observers.delete(observer);
+  }
+
+  /** How many tasks and calls wait, and how many run. */
+  get load(): { queued: number; running: number } {
+    const queued = this.#scheduler.size;
+    return { queued, running: this.#live.size - queued };
+  }
+
+  /**
+   * Refuses new work, fails what is queued, lets what runs go on for up to `drainMs`, and fails the rest.
+   * Then the runner and the store are closed.
+   */
+  async close(drainMs: number): Promise<void> {
+    this.#closing = true;
+    const interrupt = (live: Live) =>
+      this.#end(live, {
+        type: 'error',
+        code: ErrorCode.refused,
+        message: 'interrupted: the server is closing',
+      });
+    for (const live of this.#live.values()) if (live.task.state === 'queued') interrupt(live);
+    if (this.#live.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(() => {
+          for (const live of this.#live.values()) interrupt(live);
+        }, drainMs);
+        this.#drained = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#sweeper.close();
+    await this.#options.runner.close();
+    await this.#options.store.close();
+  }
+
+  #admit({ owner, call, pollIntervalMs }: NewTask, ttlMs: number, kept: boolean): Live {
+    if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
+    const unfinished = this.#unfinished.get(owner) ?? 0;
+    if (unfinished >= this.#options.maxTasksPerOwner) {
+      this.#options.log.warn({ owner, tool: call.tool, unfinished }, 'call refused: too many unfinished');
+      throw new RefusedError(
+        `Too many unfinished tasks: ${unfinished} of ${this.#options.maxTasksPerOwner}; try again when some have ended`,
+        { unfinished, limit: this.#options.maxTasksPerOwner },
+      );
+    }
+    this.#unfinished.set(owner, unfinished + 1);
+    const now = Date.now();
+    const task: Task = {
+      taskId: randomUUID(),
+      owner,
+      call,
+      state: 'queued',
+      createdAt: now,
+      updatedAt: now,
+      ttlMs,
+      pollIntervalMs: pollIntervalMs ?? this.#options.pollIntervalMs,
+    };
+    const live: Live = { task, shown: task, kept, observers: new Set(), writes: Promise.resolve() };
+    this.#live.set(task.taskId, live);
+    return live;
+  }
+
+  #enqueue(live: Live): void {
+    const { taskId, owner, call, state } = live.task;
+    // It may have been interrupted while the store wrote it.
+    if (state !== 'queued') return;
+    this.#scheduler.push({ taskId, owner, lane: call.lane });
+    this.#dispatch(call.lane);
+  }
+
+  #dispatch(lane: Lane): void {
+    const { runner } = this.#options;
+    while (runner.hasRoom(lane)) {
+      const taskId = this.#scheduler.next(lane);
+      if (taskId === undefined) return;
+      this.#start(this.#live.get(taskId)!);
+    }
+  }
+
+  #start(live: Live): void {
+    const { taskId, call } = live.task;
+    const run = this.#options.runner.start(taskId, call, {
+      progress: (progress) => {
+        if (isTerminal(live.task)) return;
+        live.progress = progress;
+        for (const observer of live.observers) observer.progress?.(progress);
+      },
+      log: (entries) => {
+        if (isTerminal(live.task)) return;
+        for (const observer of live.observers) observer.log?.(entries);
+      },
+      finished: (outcome) => this.#end(live, outcome),
+    });
+    live.run = run;
+    const now = Date.now();
+    this.#commit(
+      live,
+      transition(live.task, 'running', { startedAt: now, updatedAt: now, thread: run.thread }),
+    );
+  }
+
+  /** Ends a task; false where it had ended before. */
+  #end(live: Live, outcome: Outcome): boolean {
+    if (isTerminal(live.task)) return false;
+    const { task } = live;
+    if (task.state === 'queued') {
+      this.#scheduler.remove({ taskId: task.taskId, owner: task.owner, lane: task.call.lane });
+    }
+    const { state, statusMessage } = ending(outcome);
+    const now = Date.now();
+    const change = {
+      outcome,
+      endedAt: now,
+      updatedAt: now,
+      ...(statusMessage !== undefined && { statusMessage }),
+    };
+    this.#commit(live, transition(task, state, change));
+    live.run?.stop();
+    return true;
+  }
+
+  /** Makes a transition: at once for what the engine decides by, and for everybody else once it is written. */
+  #commit(live: Live, task: Task): void {
+    const from = live.task.state;
+    live.task = task;
+    const write = async () => {
+      if (live.kept) await this.#write(from, task);
+      live.shown = task;
+      if (isTerminal(task)) this.#forget(live);
+      // A task that has expired meanwhile has been taken out, and its observers told.
+      const view = this.#view(live);
+      for (const observer of live.observers) observer.status?.(view);
+    };
+    live.writes = live.writes.then(write, write);
+  }
+
+  async #write(from: Task['state'], task: Task): Promise<void> {
+    const { taskId, owner, call, state, outcome } = task;
+    try {
+      await this.#options.store.replace(from, task);
+    } catch (error) {
+      this.#options.log.error({ err: error, taskId, state }, 'the store did not take a state');
+    }
+    if (outcome !== undefined) {
+      const ranMs = task.startedAt === undefined ? 0 : task.updatedAt - task.startedAt;
+      this.#options.log.info({ taskId, owner, tool: call.tool, state, ranMs }, 'task ended');
+    }
+  }
+
+  #expire(taskIds: readonly string[]): void {
+    for (const taskId of taskIds) {
+      const live = this.#live.get(taskId);
+      this.#options.log.info({ taskId, owner: live?.task.owner }, 'task expired');
+      if (live === undefined) continue;
+      const observers = [...live.observers];
+      live.observers.clear();
+      this.#end(live, { type: 'error', code: ErrorCode.timeout, message: 'The task expired' });
+      for (const observer of observers) observer.gone?.();
+    }
+  }
+
+  #forget(live: Live): void {
+    const { taskId, owner } = live.task;
+    if (!this.#live.delete(taskId)) return;
+    const unfinished = this.#unfinished.get(owner)! - 1;
+    if (unfinished === 0) this.#unfinished.delete(owner);
+    else this.#unfinished.set(owner, unfinished);
+    if (this.#live.size === 0) this.#drained();
+  }
+
+  #find(owner: string, taskId: string): Live | undefined {
+    const live = this.#live.get(taskId);
+    const visible = live?.kept === true && live.task.owner === owner && expiresAt(live.task) > Date.now();
+    return visible ? live : undefined;
+  }
+
+  #view({ shown: task, progress }: Live): TaskView {
+    const { taskId, owner, call, state } = task;
+    if (state === 'queued') {
+      const ahead = this.#scheduler.ahead({ taskId, owner, lane: call.lane });
+      return ahead === undefined ? { task } : { task, ahead };
+    }
+    return progress === undefined || isTerminal(task) ? { task } : { task, progress };
+  }
+
+  #ended(live: Live, signal?: AbortSignal): Promise<TerminalTask> {
+    return new Promise((resolve, reject) => {
+      const settle = (done: () => void) => {
+        live.observers.delete(observer);
+        signal?.removeEventListener('abort', aborted);
+        done();
+      };
+      const observer: Observer = {
+        status: ({ task }) => {
+          if (isTerminal(task)) settle(() => resolve(task));
+        },
+        gone: () => settle(() => reject(new UnknownTaskError())),
+      };
+      const aborted = () => settle(() => reject(signal!.reason as Error));
+      live.observers.add(observer);
+      signal?.addEventListener('abort', aborted, { once: true });
+    });
+  }
+}

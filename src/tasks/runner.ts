@@ -1,0 +1,30 @@
+import type { Call, Lane, LogEntry, Outcome, Progress } from './task.ts';
+
+/** What a run reports: never from within `start`, and nothing after `finished`, which comes exactly once. */
+export interface RunHooks {
+  progress(progress: Progress): void;
+  log(entries: readonly LogEntry[]): void;
+  finished(outcome: Outcome): void;
+}
+
+export interface Run {
+  /** The id of the thread that the call was given to. */
+  readonly thread: number;
+  /** Asks the run to stop, and after the runner's grace period makes it stop. Calling it again does nothing. */
+  stop(): void;
+}
+
+/** A place where calls run: threads of this process, or later those of another. */
+export interface Runner {
+  /** Whether a call of this lane would start at once. */
+  hasRoom(lane: Lane): boolean;
+  /**
+   * Starts a call. Only where {@link hasRoom} says so.
+   * @param taskId names the run to the tool, and in what the runner logs
+   */
+  start(taskId: string, call: Call, hooks: RunHooks): Run;
+  /** Called whenever a place in a lane has become free. Set once, by the engine. */
+  onRoom: (lane: Lane) => void;
+  /** Stops every run at once, and resolves when the threads have ended. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,40 @@
+import type { TaskStore } from './store.ts';
+
+/** Expired tasks are unknown at once; their removal may wait this long, so that many leave together. */
+const LEAST_PAUSE_MS = 50;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Removes expired tasks from the store, by one timer that is set to the next expiry. */
+export class Sweeper {
+  readonly #store: TaskStore;
+  readonly #expired: (taskIds: readonly string[]) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #due = Infinity;
+  #closed = false;
+
+  constructor(store: TaskStore, expired: (taskIds: readonly string[]) => void) {
+    this.#store = store;
+    this.#expired = expired;
+  }
+
+  /** Says that something expires at `at` (milliseconds since the epoch). */
+  expect(at: number): void {
+    if (this.#closed || at >= this.#due) return;
+    clearTimeout(this.#timer);
+    this.#due = at;
+    const pause = Math.min(Math.max(at - Date.now(), LEAST_PAUSE_MS), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => void this.#sweep(), pause);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #sweep(): Promise<void> {
+    this.#due = Infinity;
+    this.#expired(await this.#store.purge(Date.now()));
+    const next = await this.#store.nextExpiry();
+    if (next !== undefined) this.expect(next);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * A task and its states.
+ *
+ *     queued ──> running ──> completed | failed | cancelled
+ *       │         │   ▲
+ *       │         ▼   │
+ *       │     input_required ──> failed | cancelled
+ *       └──> failed | cancelled
+ *
+ * Records are immutable: a transition gives a new one. Only the engine makes transitions.
+ */
+export type TaskState = 'queued' | 'running' | 'input_required' | 'completed' | 'failed' | 'cancelled';
+
+/** Which kind of thread a task wants: one to itself (`cpu`), or a share of one (`io`). */
+export type Lane = 'cpu' | 'io';
+
+/** What is to be run. The engine hands it to the runner unread. */
+export interface Call {
+  readonly tool: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly lane: Lane;
+  /** Counted from the start of the run. */
+  readonly timeoutMs?: number;
+}
+
+/** How a run ended. A wire maps each onto its protocol revision. */
+export type Outcome =
+  | { readonly type: 'result'; readonly result: Readonly<Record<string, unknown>>; readonly isError: boolean }
+  | { readonly type: 'error'; readonly code: number; readonly message: string }
+  | { readonly type: 'cancelled' };
+
+export interface Progress {
+  readonly done: number;
+  readonly total?: number;
+  readonly message?: string;
+}
+
+export interface LogEntry {
+  readonly level: string;
+  readonly message: string;
+}
+
+/** Times are milliseconds since the epoch, and durations milliseconds. */
+export interface Task {
+  readonly taskId: string;
+  readonly owner: string;
+  readonly call: Call;
+  readonly state: TaskState;
+  readonly statusMessage?: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** From creation; after it the task is unknown. */
+  readonly ttlMs: number;
+  readonly pollIntervalMs: number;
+  /** The id of the thread that runs or ran it. */
+  readonly thread?: number;
+  readonly outcome?: Outcome;
+}
+
+export type TerminalTask = Task & { readonly outcome: Outcome };
+
+const NEXT: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  queued: ['running', 'failed', 'cancelled'],
+  running: ['input_required', 'completed', 'failed', 'cancelled'],
+  input_required: ['running', 'failed', 'cancelled'],
+  completed: [],
+  failed: [],
+  cancelled: [],
+};
+
+export function isTerminal(task: Task): task is TerminalTask {
+  return task.outcome !== undefined;
+}
+
+export function expiresAt(task: Task): number {
+  return task.createdAt + task.ttlMs;
+}
+
+/** @throws {Error} when the state may not follow the task's own: a fault of this program, never of a caller. */
+export function transition(
+  task: Task,
+  state: TaskState,
+  change: Partial<Omit<Task, 'taskId' | 'state'>>,
+): Task {
+  if (!NEXT[task.state].includes(state)) {
+    throw new Error(`task ${task.taskId}: ${task.state} -> ${state} is not a legal transition`);
+  }
+  return { ...task, ...change, state };
+}
+
+/** The state and the words in which a task ends with this outcome. */
+export function ending(outcome: Outcome): { state: TaskState; statusMessage?: string } {
+  switch (outcome.type) {
+    case 'result':
+      return outcome.isError
+        ? { state: 'failed', statusMessage: firstText(outcome.result) ?? 'The tool reported an error' }
+        : { state: 'completed' };
+    case 'error':
+      return { state: 'failed', statusMessage: outcome.message };
+    case 'cancelled':
+      return { state: 'cancelled', statusMessage: 'The task was cancelled by request' };
+  }
+}
+
+/** The first text block of a tool's result, shortened to what fits a status line. */
+function firstText(result: Readonly<Record<string, unknown>>): string | undefined {
+  const blocks = Array.isArray(result['content']) ? (result['content'] as { text?: unknown }[]) : [];
+  const text = blocks.find((block) => typeof block.text === 'string')?.text as string | undefined;
+  return text !== undefined && text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}
