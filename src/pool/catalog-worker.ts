@@ -1,0 +1,64 @@
+import './stdout.ts';
+import { basename, extname } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parentPort, workerData } from 'node:worker_threads';
+import { z } from 'zod';
+import { isTool } from '../tool.ts';
+import type { CatalogMessage, ToolEntry } from './catalog.ts';
+
+const send = (message: CatalogMessage) => parentPort!.postMessage(message);
+
+for (const path of workerData as string[]) {
+  send({ type: 'loading', path });
+  try {
+    send({ type: 'tool', entry: await read(path) });
+  } catch (error) {
+    send({ type: 'problem', path, reason: reasonOf(error) });
+  }
+}
+send({ type: 'done' });
+
+async function read(path: string): Promise<ToolEntry> {
+  const module = pathToFileURL(path).href;
+  const { default: tool } = (await import(module)) as { default?: unknown };
+  if (!isTool(tool)) throw new Error('the default export is not a tool: export default defineTool({ … })');
+  const name = tool.name ?? basename(path, extname(path));
+  if (!/^[A-Za-z0-9_.-]{1,128}$/.test(name)) {
+    throw new Error(`"${name}" cannot be a tool's name: use letters, digits, and the characters _ - .`);
+  }
+  const { title, description, annotations, timeoutMs, ttlMs, pollIntervalMs } = tool;
+  return {
+    path,
+    module,
+    lane: tool.workload ?? 'cpu',
+    timeoutMs,
+    ttlMs,
+    pollIntervalMs,
+    task: tool.task ?? 'optional',
+    definition: {
+      name,
+      ...(title !== undefined && { title }),
+      description,
+      inputSchema: jsonSchema(tool.input, 'input'),
+      ...(tool.output !== undefined && { outputSchema: jsonSchema(tool.output, 'output') }),
+      ...(annotations !== undefined && { annotations }),
+    },
+  };
+}
+
+function jsonSchema(schema: z.ZodObject, io: 'input' | 'output'): ToolEntry['definition']['inputSchema'] {
+  try {
+    return z.toJSONSchema(schema, { io }) as ToolEntry['definition']['inputSchema'];
+  } catch (error) {
+    throw new Error(`\`${io}\` has no JSON Schema: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** The first line of what went wrong. */
+function reasonOf(error: unknown): string {
+  if ((error as { code?: unknown } | null)?.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    return `Node ${process.version} does not run TypeScript: build it to JavaScript, or use Node 22.18 or newer`;
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return message.replace(/^Error: /, '').split('\n', 1)[0]!;
+}

@@ -1,0 +1,37 @@
+import type { LogEntry, Outcome, Progress } from '../tasks/task.ts';
+
+/**
+ * Both sides of the thread boundary. Every thread has one port for as long as it lives, and each
+ * message on it names its task. All of it can be serialised, so the threads may as well be in
+ * another process.
+ */
+
+/** What a thread is started with. */
+export interface Lease {
+  readonly port: import('node:worker_threads').MessagePort;
+  /** One cell for each place of the thread: 1 once the task in that place is to stop. */
+  readonly flags: Int32Array;
+}
+
+/** To the thread. */
+export type ToThread =
+  | {
+      readonly type: 'run';
+      readonly taskId: string;
+      readonly tool: string;
+      /** The module's URL. */
+      readonly module: string;
+      readonly args: Readonly<Record<string, unknown>>;
+      /** The task's cell in {@link Lease.flags}. */
+      readonly place: number;
+    }
+  | { readonly type: 'cancel'; readonly taskId: string };
+
+/** From the thread. */
+export type FromThread =
+  | { readonly type: 'ready'; readonly thread: number }
+  | { readonly type: 'progress'; readonly taskId: string; readonly progress: Progress }
+  | { readonly type: 'log'; readonly taskId: string; readonly entries: readonly LogEntry[] }
+  /** The thread has seen a cancellation: its event loop turns. */
+  | { readonly type: 'cancelling'; readonly taskId: string }
+  | { readonly type: 'finished'; readonly taskId: string; readonly outcome: Outcome };

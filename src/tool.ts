@@ -1,0 +1,186 @@
+import type { CallToolResult, ContentBlock, ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
+import type { z } from 'zod';
+
+/** How a tool may be called: as a task only, either way, or never as a task (2025-11-25, tasks, "Tool-Level Negotiation"). */
+export type TaskSupport = 'required' | 'optional' | 'forbidden';
+
+/** `cpu`: alone on its thread. `io`: many share one thread, and each must give way by awaiting. */
+export type Workload = 'cpu' | 'io';
+
+/** RFC 5424 severities, as `notifications/message` carries them. */
+export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency';
+
+/** What a handler is given beside its arguments. */
+export interface ToolContext {
+  /**
+   * Aborted when the task is cancelled, times out or expires. `signal.aborted` and
+   * `signal.throwIfAborted()` see it inside a synchronous loop too; a check costs some 20 ns.
+   */
+  readonly signal: AbortSignal;
+  /** The task's id; for a plain call the id under which the server runs it. */
+  readonly taskId: string;
+  /**
+   * Reports progress. Bursts are coalesced to 20 reports a second, and the last one always arrives.
+   * @param done  how much is done; reports that do not rise above the last are dropped
+   * @param total how much there is, in the same unit
+   */
+  progress(done: number, total?: number, message?: string): void;
+  /** Sends a log message to the client. Bursts are batched; beyond 100 messages in 50 ms the rest is counted and dropped. */
+  log(level: LogLevel, message: string): void;
+}
+
+type ObjectSchema = z.ZodObject;
+
+/** What a handler may return when it has no `output` schema. */
+type FreeReturn =
+  | string
+  | number
+  | boolean
+  | undefined
+  | void
+  | object
+  | ContentBlock
+  | ContentBlock[]
+  | CallToolResult;
+
+/** With an `output` schema: the object it describes, or a full result that carries it as `structuredContent`. */
+type CheckedReturn<Output extends ObjectSchema> =
+  | z.input<Output>
+  | (CallToolResult & { structuredContent: z.input<Output> })
+  | (CallToolResult & { isError: true });
+
+type Return<Output> = Output extends ObjectSchema ? CheckedReturn<Output> : FreeReturn;
+
+export interface ToolOptions<
+  Input extends ObjectSchema = ObjectSchema,
+  Output extends ObjectSchema | undefined = undefined,
+> {
+  /** The name that clients call. Default: the module's file name without its extension. */
+  name?: string;
+  title?: string;
+  description: string;
+  /** Checked before a task exists; its parsed value is the handler's first argument. */
+  input: Input;
+  /** Checked in the worker thread before the result leaves it. */
+  output?: Output;
+  annotations?: ToolAnnotations;
+  /** Default `optional`. */
+  task?: TaskSupport;
+  /** Default `cpu`. */
+  workload?: Workload;
+  /** How long one run may take, counted from its start, not from when it was queued. Default: no limit. */
+  timeoutMs?: number;
+  /** How long a task is kept from its creation, where the caller asks for nothing else. */
+  ttlMs?: number;
+  /** The pause between polls that is suggested to clients. */
+  pollIntervalMs?: number;
+  run(args: z.output<Input>, context: ToolContext): Return<Output> | Promise<Return<Output>>;
+}
+
+const TOOL = Symbol.for('mcp-taskpool.tool');
+const CONTENT = Symbol.for('mcp-taskpool.content');
+
+export type Tool<
+  Input extends ObjectSchema = ObjectSchema,
+  Output extends ObjectSchema | undefined = ObjectSchema | undefined,
+> = ToolOptions<Input, Output> & { readonly [TOOL]: true };
+
+/** What a caller passes to the tool. */
+export type ToolInput<T> = T extends { input: infer I extends ObjectSchema } ? z.input<I> : never;
+/** What a caller gets as the tool's structured content. */
+export type ToolOutput<T> = T extends { output?: infer O }
+  ? O extends ObjectSchema
+    ? z.output<O>
+    : unknown
+  : unknown;
+
+/**
+ * Defines a tool. A module in the tools folder has it as its default export.
+ * @throws {TypeError} when a part is missing or of the wrong kind, naming it
+ */
+export function defineTool<Input extends ObjectSchema, Output extends ObjectSchema | undefined = undefined>(
+  options: ToolOptions<Input, Output>,
+): Tool<Input, Output> {
+  const problem = optionsProblem(options);
+  if (problem !== undefined) throw new TypeError(`defineTool: ${problem}`);
+  return { ...options, [TOOL]: true };
+}
+
+/** Whether a module's default export was made by {@link defineTool}, from whatever copy of this package. */
+export function isTool(value: unknown): value is Tool {
+  return typeof value === 'object' && value !== null && TOOL in value;
+}
+
+function optionsProblem(options: ToolOptions<ObjectSchema, ObjectSchema | undefined>): string | undefined {
+  if (typeof options !== 'object' || options === null)
+    return 'expected an object with description, input and run';
+  if (typeof options.description !== 'string') return '`description` must be a string';
+  if (!isObjectSchema(options.input)) return '`input` must be a zod object: z.object({ … })';
+  if (options.output !== undefined && !isObjectSchema(options.output))
+    return '`output` must be a zod object: z.object({ … })';
+  if (typeof options.run !== 'function') return '`run` must be a function';
+  // 2025-11-25, tools, "Tool Names".
+  if (options.name !== undefined && !/^[A-Za-z0-9_.-]{1,128}$/.test(options.name))
+    return '`name` may have 1 to 128 letters, digits, and the characters _ - .';
+  if (options.task !== undefined && !['required', 'optional', 'forbidden'].includes(options.task))
+    return "`task` must be 'required', 'optional' or 'forbidden'";
+  if (options.workload !== undefined && !['cpu', 'io'].includes(options.workload))
+    return "`workload` must be 'cpu' or 'io'";
+  for (const key of ['timeoutMs', 'ttlMs', 'pollIntervalMs'] as const) {
+    const value = options[key];
+    if (value !== undefined && !(Number.isFinite(value) && value > 0))
+      return `\`${key}\` must be a positive number of milliseconds`;
+  }
+  return undefined;
+}
+
+function isObjectSchema(value: unknown): value is ObjectSchema {
+  const def = (value as { _zod?: { def?: { type?: string } } } | undefined)?._zod?.def;
+  return def?.type === 'object';
+}
+
+/** A block of text in a tool's result. */
+export function text(value: string): ContentBlock {
+  return content({ type: 'text', text: value });
+}
+
+/**
+ * An image in a tool's result.
+ * @param data the encoded file: bytes, or a base64 string
+ */
+export function image(data: Uint8Array | string, mimeType: string): ContentBlock {
+  return content({ type: 'image', data: base64(data), mimeType });
+}
+
+/**
+ * A sound in a tool's result.
+ * @param data the encoded file: bytes, or a base64 string
+ */
+export function audio(data: Uint8Array | string, mimeType: string): ContentBlock {
+  return content({ type: 'audio', data: base64(data), mimeType });
+}
+
+/** A link to something that the client can fetch by itself. */
+export function resourceLink(
+  uri: string,
+  name: string,
+  options: { title?: string; description?: string; mimeType?: string } = {},
+): ContentBlock {
+  return content({ type: 'resource_link', uri, name, ...options });
+}
+
+/** Whether a handler's return value came from one of the helpers above, from whatever copy of this package. */
+export function isContent(value: unknown): value is ContentBlock {
+  return typeof value === 'object' && value !== null && CONTENT in value;
+}
+
+// Marked, so that an object which merely looks like a content block stays structured content.
+function content(block: ContentBlock): ContentBlock {
+  return Object.defineProperty(block, CONTENT, { value: true });
+}
+
+function base64(data: Uint8Array | string): string {
+  return typeof data === 'string'
+    ? data
+    : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
+}
