@@ -1,0 +1,60 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { destination, pino } from 'pino';
+import { createServer } from '../server.ts';
+import { serveStdio } from '../serve/stdio.ts';
+
+interface Options {
+  tools: string;
+  threads?: number;
+  lenient?: boolean;
+  grace?: number;
+  drain: number;
+  logLevel: string;
+}
+
+/** `mcp-taskpool serve`: a tools folder over stdio. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Serve a tools folder over stdio')
+    .option('--tools <dir>', 'the folder of tool modules', 'tools')
+    .option(
+      '--threads <n>',
+      "threads for CPU-bound tools (default: the machine's available parallelism)",
+      count,
+    )
+    .option('--lenient', 'leave out tool modules that do not load, with a warning, instead of not starting')
+    .option(
+      '--grace <ms>',
+      'how long a cancelled task may take to stop before its thread is ended (default: 250)',
+      count,
+    )
+    .option('--drain <s>', 'how long running tasks may take when the server stops', seconds, 10)
+    .addOption(
+      new Option('--log-level <level>', 'what is logged on stderr: info has the life of every task')
+        .choices(['info', 'warn', 'error', 'silent'])
+        .default('warn'),
+    )
+    .action(serve);
+}
+
+async function serve({ tools, threads, lenient, grace, drain, logLevel }: Options): Promise<void> {
+  const log = pino({ level: logLevel }, destination({ dest: 2, sync: true }));
+  const server = await createServer({
+    tools,
+    log,
+    ...(threads !== undefined && { threads }),
+    ...(lenient !== undefined && { lenient }),
+    ...(grace !== undefined && { graceMs: grace }),
+  });
+  await serveStdio(server, drain * 1000);
+}
+
+function count(value: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return Number(value);
+}
+
+function seconds(value: string): number {
+  if (!/^\d{1,6}(\.\d+)?$/.test(value)) throw new InvalidArgumentError('Expected a number of seconds.');
+  return Number(value);
+}

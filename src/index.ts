@@ -1,0 +1,16 @@
+export { createServer, type ServerOptions, type TaskServer } from './server.ts';
+export {
+  CatalogError,
+  ErrorCode,
+  InvalidCursorError,
+  OptionError,
+  ProtocolError,
+  RefusedError,
+  TaskEndedError,
+  UnknownTaskError,
+} from './errors.ts';
+export { MemoryStore } from './stores/memory.ts';
+export type { Log } from './tasks/engine.ts';
+export type { Page, TaskStore } from './tasks/store.ts';
+export type { Call, Lane, Outcome, Task, TaskState } from './tasks/task.ts';
+export { TASK_META, type TaskMeta } from './wire/meta.ts';

@@ -1,0 +1,27 @@
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+
+/** What is served; the server behind it. */
+interface Served {
+  connect(transport: Transport): Promise<unknown>;
+  close(options: { drainMs: number }): Promise<void>;
+}
+
+/**
+ * Serves over standard input and output until the input ends or the process is told to stop
+ * (SIGINT, SIGTERM), then drains and resolves. A second signal ends the process at once.
+ */
+export async function serveStdio(served: Served, drainMs: number): Promise<void> {
+  const transport = new StdioServerTransport();
+  const stopped = new Promise<void>((resolve) => {
+    process.stdin.once('end', resolve).once('close', resolve);
+    // The client has gone while we wrote.
+    process.stdout.once('error', resolve);
+    let signals = 0;
+    const stop = () => (++signals > 1 ? process.exit(1) : resolve());
+    process.on('SIGINT', stop).on('SIGTERM', stop);
+  });
+  await served.connect(transport);
+  await stopped;
+  await served.close({ drainMs });
+}

@@ -1,0 +1,189 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { CatalogError, OptionError } from './errors.ts';
+import { readCatalog, type Catalog } from './pool/catalog.ts';
+import { ThreadPool } from './pool/pool.ts';
+import { MemoryStore } from './stores/memory.ts';
+import { Engine, type Log } from './tasks/engine.ts';
+import type { TaskStore } from './tasks/store.ts';
+import { CAPABILITIES, Connection, type Extra, type Service } from './wire/2025-11-25.ts';
+import { LookUps } from './wire/look-ups.ts';
+import { ownToolsOf } from './wire/own-tools.ts';
+import { Toolbox } from './wire/tools.ts';
+import { VERSION } from './version.ts';
+
+export interface ServerOptions {
+  /** The folder of tool modules. */
+  tools: string | URL;
+  /** Leaves a module that is at fault out, with a warning in `log`, instead of throwing. Default false. */
+  lenient?: boolean;
+  /** How long one tool module may take to load. Default 10,000. */
+  loadTimeoutMs?: number;
+  /** Threads for CPU-bound tools; one more serves `io` tools. Default: the machine's available parallelism. */
+  threads?: number;
+  /** How many `io` tasks run at once. Default 1,000. */
+  ioConcurrency?: number;
+  /** How long a task that is cancelled or has timed out may take to stop before its thread is ended. Default 250. */
+  graceMs?: number;
+  /** How long a task is kept from its creation, where neither the caller nor the tool says. Default one hour. */
+  defaultTtlMs?: number;
+  /** What longer wishes are cut to. Default 24 hours. */
+  maxTtlMs?: number;
+  /** The pause between polls that is suggested to clients, where the tool says nothing else. Default 1,000. */
+  pollIntervalMs?: number;
+  /** Tasks in one page of `tasks/list`. Default 50. */
+  pageSize?: number;
+  /** Unfinished tasks and calls that one owner may have at a time. Default 100,000. */
+  maxTasksPerOwner?: number;
+  /** Requests for unknown tasks that an owner may make in a minute. Default 100. */
+  maxLookUpMisses?: number;
+  /** Where tasks are kept. Default: in memory. */
+  store?: TaskStore;
+  /**
+   * Who makes a request, and so whose tasks it may see. Default: the client of its access token, else
+   * its HTTP session, else (stdio, in memory) `local`.
+   */
+  owner?: (extra: Extra) => string;
+  /** Where creation, end and retrieval of tasks, and faults, are logged; a pino logger fits. Default: nowhere. */
+  log?: Log;
+  /** What clients are told this server is. Default: this package's name and version. */
+  name?: string;
+  version?: string;
+  instructions?: string;
+}
+
+const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
+const HOUR_MS = 3_600_000;
+
+/**
+ * Reads the tools folder, starts the threads, and serves the tools on every transport that is connected.
+ * @throws {CatalogError} with a line for each module that is at fault, unless `lenient`
+ * @throws {OptionError} when an option has a value it cannot have
+ */
+export async function createServer(options: ServerOptions): Promise<TaskServer> {
+  checkNumbers(options);
+  const { log = SILENT } = options;
+  const folder = options.tools instanceof URL ? fileURLToPath(options.tools) : options.tools;
+  const catalog = await readCatalog(folder, {
+    loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
+    leaveOut: options.lenient ? (problem) => log.warn({ problem }, `left out: ${problem}`) : undefined,
+  });
+  if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
+  return new TaskServer(catalog, options, log);
+}
+
+/** Tools that run as tasks in threads, for any number of connections. */
+export class TaskServer {
+  readonly #options: ServerOptions;
+  readonly #service: Service;
+  readonly #connected = new Set<Server>();
+  #closing: Promise<void> | undefined;
+
+  /** Use {@link createServer}. */
+  constructor(catalog: Catalog, options: ServerOptions, log: Log) {
+    this.#options = options;
+    const runner = new ThreadPool({
+      threads: options.threads ?? availableParallelism(),
+      ioConcurrency: options.ioConcurrency ?? 1000,
+      graceMs: options.graceMs ?? 250,
+      moduleOf: (tool) => catalog.get(tool)!.module,
+      log,
+    });
+    const engine = new Engine({
+      store: options.store ?? new MemoryStore(),
+      runner,
+      log,
+      defaultTtlMs: options.defaultTtlMs ?? HOUR_MS,
+      maxTtlMs: options.maxTtlMs ?? 24 * HOUR_MS,
+      pollIntervalMs: options.pollIntervalMs ?? 1000,
+      maxTasksPerOwner: options.maxTasksPerOwner ?? 100_000,
+    });
+    this.#service = {
+      engine,
+      toolbox: new Toolbox(catalog),
+      lookUps: new LookUps(options.maxLookUpMisses ?? 100, log),
+      log,
+      ownerOf: options.owner ?? defaultOwner,
+      pageSize: options.pageSize ?? 50,
+    };
+  }
+
+  /** The names of the tools that are served. */
+  get tools(): string[] {
+    return this.#service.toolbox.values().map(({ definition }) => definition.name);
+  }
+
+  /** How many tasks and calls wait, and how many run. */
+  get load(): { queued: number; running: number } {
+    return this.#service.engine.load;
+  }
+
+  /** Serves the tools on a transport; gives the SDK server that is connected to it. */
+  async connect(transport: Transport): Promise<Server> {
+    const { name = 'mcp-taskpool', version = VERSION, instructions } = this.#options;
+    const server = new Server(
+      { name, version },
+      { capabilities: CAPABILITIES, ...(instructions !== undefined && { instructions }) },
+    );
+    new Connection(server, this.#service);
+    const { onclose } = server;
+    server.onclose = () => {
+      onclose?.();
+      this.#connected.delete(server);
+    };
+    this.#connected.add(server);
+    await server.connect(transport);
+    return server;
+  }
+
+  /**
+   * Gives an SDK `McpServer` these tools beside its own tools, prompts and resources. Where a name is
+   * on both sides, the tool from the folder is called. Call it before the server is connected.
+   */
+  addTo(mcpServer: McpServer): void {
+    const own = ownToolsOf(mcpServer);
+    mcpServer.server.registerCapabilities(CAPABILITIES);
+    new Connection(mcpServer.server, this.#service, own);
+  }
+
+  /**
+   * Refuses new work, fails what is queued, lets what runs finish, then ends the threads and the
+   * connections. Calling it again waits for the same end.
+   * @param options.drainMs how long what runs may take; the rest fails as interrupted. Default 10,000.
+   */
+  close({ drainMs = 10_000 }: { drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#service.engine.close(drainMs).then(async () => {
+      await Promise.all([...this.#connected].map((server) => server.close()));
+    });
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function defaultOwner({ authInfo, sessionId }: Extra): string {
+  if (authInfo !== undefined) return `client:${authInfo.clientId}`;
+  return sessionId === undefined ? 'local' : `session:${sessionId}`;
+}
+
+function checkNumbers(options: ServerOptions): void {
+  const whole = ['threads', 'ioConcurrency', 'pageSize', 'maxTasksPerOwner', 'maxLookUpMisses'] as const;
+  for (const key of whole) {
+    const value = options[key];
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
+      throw new OptionError(`${key}: expected a whole number of at least 1, got ${value}`);
+    }
+  }
+  const durations = ['loadTimeoutMs', 'defaultTtlMs', 'maxTtlMs', 'pollIntervalMs', 'graceMs'] as const;
+  for (const key of durations) {
+    const value = options[key];
+    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
+      throw new OptionError(`${key}: expected a positive number of milliseconds, got ${value}`);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import { RELATED_TASK_META_KEY, type Task as WireTask } from '@modelcontextprotocol/sdk/types.js';
+import { ErrorCode, ProtocolError } from '../errors.ts';
+import type { TaskView } from '../tasks/engine.ts';
+import type { Progress, Task, TaskState, TerminalTask } from '../tasks/task.ts';
+import { TASK_META, type TaskMeta } from './meta.ts';
+
+/** On this revision's wire a task is `working` from its creation (tasks, "Task Status Lifecycle"). */
+const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
+  queued: 'working',
+  running: 'working',
+  input_required: 'input_required',
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+};
+
+export function encodeTask(view: TaskView): WireTask & { _meta: Record<string, unknown> } {
+  const { task } = view;
+  const statusMessage = messageOf(view);
+  return {
+    taskId: task.taskId,
+    status: STATUS[task.state],
+    ...(statusMessage !== undefined && { statusMessage }),
+    createdAt: new Date(task.createdAt).toISOString(),
+    lastUpdatedAt: new Date(task.updatedAt).toISOString(),
+    ttl: task.ttlMs,
+    pollInterval: task.pollIntervalMs,
+    _meta: { [TASK_META]: metaOf(view) },
+  };
+}
+
+/** What the underlying request would have returned: its result, or its error thrown ("Result Retrieval" 4). */
+export function encodeOutcome(
+  task: TerminalTask,
+): Record<string, unknown> & { _meta: Record<string, unknown> } {
+  const { outcome } = task;
+  switch (outcome.type) {
+    case 'result':
+      return {
+        ...outcome.result,
+        _meta: { ...(outcome.result['_meta'] as object | undefined), [TASK_META]: metaOf({ task }) },
+      };
+    case 'error':
+      throw new ProtocolError(outcome.code, outcome.message);
+    case 'cancelled':
+      throw new ProtocolError(ErrorCode.cancelled, 'The task was cancelled by request');
+  }
+}
+
+/** The tie between a message and its task, where the message does not carry the id itself. */
+export function relatedTask(taskId: string): Record<string, unknown> {
+  return { [RELATED_TASK_META_KEY]: { taskId } };
+}
+
+export function encodeProgress(progressToken: string | number, { done, total, message }: Progress) {
+  return {
+    progressToken,
+    progress: done,
+    ...(total !== undefined && { total }),
+    ...(message !== undefined && { message }),
+  };
+}
+
+function messageOf({ task, ahead, progress }: TaskView): string | undefined {
+  if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
+  if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);
+  const { done, total, message } = progress;
+  return message ?? (total === undefined ? `running, ${done} done` : `running, ${done} of ${total} done`);
+}
+
+function metaOf({ task, ahead }: TaskView): TaskMeta {
+  const { state, thread, createdAt, startedAt, endedAt } = task as Task;
+  return {
+    state,
+    ...(ahead !== undefined && { ahead }),
+    ...(thread !== undefined && { thread }),
+    ...(startedAt !== undefined && { queuedMs: startedAt - createdAt }),
+    ...(startedAt !== undefined && endedAt !== undefined && { ranMs: endedAt - startedAt }),
+  };
+}
