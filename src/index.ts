@@ -10,7 +10,7 @@ export {
   UnknownTaskError,
 } from './errors.ts';
 export { MemoryStore } from './stores/memory.ts';
-export type { Log } from './tasks/engine.ts';
+export type { Log } from './tasks/log.ts';
 export type { Page, TaskStore } from './tasks/store.ts';
 export type { Call, Lane, Outcome, Task, TaskState } from './tasks/task.ts';
 export { TASK_META, type TaskMeta } from './wire/meta.ts';

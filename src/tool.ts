@@ -24,9 +24,9 @@ export interface ToolContext {
    * @param done  how much is done; reports that do not rise above the last are dropped
    * @param total how much there is, in the same unit
    */
-  progress(done: number, total?: number, message?: string): void;
+  readonly progress: (done: number, total?: number, message?: string) => void;
   /** Sends a log message to the client. Bursts are batched; beyond 100 messages in 50 ms the rest is counted and dropped. */
-  log(level: LogLevel, message: string): void;
+  readonly log: (level: LogLevel, message: string) => void;
 }
 
 type ObjectSchema = z.ZodObject;

@@ -8,7 +8,16 @@ const program = new Command('mcp-taskpool')
   .description('Serves a folder of MCP tools, each call in a worker thread')
   .version(VERSION)
   .exitOverride()
-  .configureOutput({ outputError: (message, write) => write(message.replace(/^error: /, 'mcp-taskpool: ')) });
+  .configureOutput({
+    // One line, the suggestion ("Did you mean …") included.
+    outputError: (message, write) =>
+      write(
+        `${message
+          .trimEnd()
+          .replace(/^error: /, 'mcp-taskpool: ')
+          .replaceAll('\n', ' ')}\n`,
+      ),
+  });
 program.addCommand(serveCommand().copyInheritedSettings(program));
 
 try {

@@ -1,7 +1,4 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { destination, pino } from 'pino';
-import { createServer } from '../server.ts';
-import { serveStdio } from '../serve/stdio.ts';
 
 interface Options {
   tools: string;
@@ -38,6 +35,12 @@ export function serveCommand(): Command {
 }
 
 async function serve({ tools, threads, lenient, grace, drain, logLevel }: Options): Promise<void> {
+  // Loaded here, so that a wrong option is answered at once.
+  const [{ destination, pino }, { createServer }, { serveStdio }] = await Promise.all([
+    import('pino'),
+    import('../server.ts'),
+    import('../serve/stdio.ts'),
+  ]);
   const log = pino({ level: logLevel }, destination({ dest: 2, sync: true }));
   const server = await createServer({
     tools,

@@ -1,4 +1,4 @@
-import './stdout.ts';
+import './printing.ts';
 import { basename, extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import type { Log } from '../tasks/engine.ts';
+import type { Log } from '../tasks/log.ts';
 import type { Run, RunHooks, Runner } from '../tasks/runner.ts';
 import type { Call, Lane } from '../tasks/task.ts';
 import { Thread } from './thread.ts';

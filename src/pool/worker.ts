@@ -1,4 +1,4 @@
-import './stdout.ts';
+import './printing.ts';
 import { threadId } from 'node:worker_threads';
 import { isTool, type Tool, type ToolContext } from '../tool.ts';
 import type { Outcome } from '../tasks/task.ts';

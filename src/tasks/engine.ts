@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
+import { Admission } from './admission.ts';
+import type { Log } from './log.ts';
+import type { Observer, TaskView } from './observer.ts';
 import type { Run, Runner } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { TaskStore } from './store.ts';
@@ -11,31 +14,11 @@ import {
   transition,
   type Call,
   type Lane,
-  type LogEntry,
   type Outcome,
   type Progress,
   type Task,
   type TerminalTask,
 } from './task.ts';
-
-/** Who follows a task. Each method is called when there is something to say, never on a timer. */
-export interface Observer {
-  /** The task is in another state, and the store has it. */
-  status?(view: TaskView): void;
-  progress?(progress: Progress): void;
-  log?(entries: readonly LogEntry[]): void;
-  /** The task has expired: nothing more comes. */
-  gone?(): void;
-}
-
-/** A task with what is known only while it is alive. */
-export interface TaskView {
-  readonly task: Task;
-  /** How many tasks start before it; while it is queued. */
-  readonly ahead?: number;
-  /** The last report; while it runs. */
-  readonly progress?: Progress;
-}
 
 export interface NewTask {
   readonly owner: string;
@@ -43,13 +26,6 @@ export interface NewTask {
   /** Default and maximum are the engine's. */
   readonly ttlMs?: number | undefined;
   readonly pollIntervalMs?: number | undefined;
-}
-
-/** Where the engine says what happens to tasks; pino's shape. */
-export interface Log {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }
 
 export interface EngineOptions {
@@ -86,7 +62,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #scheduler = new Scheduler();
   readonly #live = new Map<string, Live>();
-  readonly #unfinished = new Map<string, number>();
+  readonly #admission: Admission;
   readonly #sweeper: Sweeper;
   #closing = false;
   /** Called when the last live task has gone. */
@@ -94,6 +70,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#admission = new Admission(options.maxTasksPerOwner, options.log);
     this.#sweeper = new Sweeper(options.store, (taskIds) => this.#expire(taskIds));
     options.runner.onRoom = (lane) => this.#dispatch(lane);
   }
@@ -244,15 +221,7 @@ export class Engine {
 
   #admit({ owner, call, pollIntervalMs }: NewTask, ttlMs: number, kept: boolean): Live {
     if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
-    const unfinished = this.#unfinished.get(owner) ?? 0;
-    if (unfinished >= this.#options.maxTasksPerOwner) {
-      this.#options.log.warn({ owner, tool: call.tool, unfinished }, 'call refused: too many unfinished');
-      throw new RefusedError(
-        `Too many unfinished tasks: ${unfinished} of ${this.#options.maxTasksPerOwner}; try again when some have ended`,
-        { unfinished, limit: this.#options.maxTasksPerOwner },
-      );
-    }
-    this.#unfinished.set(owner, unfinished + 1);
+    this.#admission.enter(owner, call.tool);
     const now = Date.now();
     const task: Task = {
       taskId: randomUUID(),
@@ -371,9 +340,7 @@ export class Engine {
   #forget(live: Live): void {
     const { taskId, owner } = live.task;
     if (!this.#live.delete(taskId)) return;
-    const unfinished = this.#unfinished.get(owner)! - 1;
-    if (unfinished === 0) this.#unfinished.delete(owner);
-    else this.#unfinished.set(owner, unfinished);
+    this.#admission.leave(owner);
     if (this.#live.size === 0) this.#drained();
   }
 

@@ -1,7 +1,7 @@
 import { RELATED_TASK_META_KEY, type Task as WireTask } from '@modelcontextprotocol/sdk/types.js';
 import { ErrorCode, ProtocolError } from '../errors.ts';
-import type { TaskView } from '../tasks/engine.ts';
-import type { Progress, Task, TaskState, TerminalTask } from '../tasks/task.ts';
+import type { TaskView } from '../tasks/observer.ts';
+import type { Progress, TaskState, TerminalTask } from '../tasks/task.ts';
 import { TASK_META, type TaskMeta } from './meta.ts';
 
 /** On this revision's wire a task is `working` from its creation (tasks, "Task Status Lifecycle"). */
@@ -69,7 +69,7 @@ function messageOf({ task, ahead, progress }: TaskView): string | undefined {
 }
 
 function metaOf({ task, ahead }: TaskView): TaskMeta {
-  const { state, thread, createdAt, startedAt, endedAt } = task as Task;
+  const { state, thread, createdAt, startedAt, endedAt } = task;
   return {
     state,
     ...(ahead !== undefined && { ahead }),

@@ -15,7 +15,9 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { ErrorCode, ProtocolError } from '../errors.ts';
-import type { Engine, Log, Observer, TaskView } from '../tasks/engine.ts';
+import type { Engine } from '../tasks/engine.ts';
+import type { Log } from '../tasks/log.ts';
+import type { Observer, TaskView } from '../tasks/observer.ts';
 import { isTerminal, type LogEntry } from '../tasks/task.ts';
 import { encodeOutcome, encodeProgress, encodeTask, relatedTask } from './2025-11-25-encode.ts';
 import type { LookUps } from './look-ups.ts';
@@ -224,7 +226,7 @@ export class Connection {
 
   #notify(method: string, params: Result): void {
     if (this.#server.transport === undefined) return;
-    this.#server.notification({ method, params } as ServerNotification).catch(this.#lost);
+    this.#server.notification({ method, params }).catch(this.#lost);
   }
 
   #log(entries: readonly LogEntry[], logger: string, _meta: Result): void {

@@ -1,5 +1,5 @@
 import { RefusedError, UnknownTaskError } from '../errors.ts';
-import type { Log } from '../tasks/engine.ts';
+import type { Log } from '../tasks/log.ts';
 
 const WINDOW_MS = 60_000;
 

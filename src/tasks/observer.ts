@@ -1,0 +1,20 @@
+import type { LogEntry, Progress, Task } from './task.ts';
+
+/** A task with what is known only while it is alive. */
+export interface TaskView {
+  readonly task: Task;
+  /** How many tasks start before it; while it is queued. */
+  readonly ahead?: number;
+  /** The last report; while it runs. */
+  readonly progress?: Progress;
+}
+
+/** Who follows a task. Each method is called when there is something to say, never on a timer. */
+export interface Observer {
+  /** The task is in another state, and the store has it. */
+  status?(view: TaskView): void;
+  progress?(progress: Progress): void;
+  log?(entries: readonly LogEntry[]): void;
+  /** The task has expired: nothing more comes. */
+  gone?(): void;
+}
