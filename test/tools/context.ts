@@ -1,0 +1,28 @@
+import type { ToolContext } from 'mcp-taskpool/tool';
+
+export interface Report {
+  done: number;
+  total: number | undefined;
+  message: string | undefined;
+}
+
+/** What a worker gives a handler, recorded; `onProgress` lets a test act while the handler runs. */
+export function recordingContext(onProgress: (report: Report, abort: AbortController) => void = () => {}) {
+  const controller = new AbortController();
+  const reports: Report[] = [];
+  const context: ToolContext = {
+    signal: controller.signal,
+    taskId: 'test',
+    log() {},
+    progress(done, total, message) {
+      const report = { done, total, message };
+      reports.push(report);
+      onProgress(report, controller);
+    },
+  };
+  return { context, controller, reports };
+}
+
+/** For a test that cancels at the first report. */
+export const abortAtOnce = (_: Report, controller: AbortController) =>
+  controller.abort(new Error('cancelled'));
