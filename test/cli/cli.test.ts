@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { text } from 'node:stream/consumers';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+import { folderWith, toolSource } from '../folder.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [CLI, ...args]);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const stderr = text(child.stderr);
+  let stdout = '';
+  const heard = new EventEmitter();
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk;
+    heard.emit('more');
+  });
+  const ended = once(child, 'close').then(async ([code]) => ({
+    code: code as number | null,
+    stdout,
+    stderr: await stderr,
+  }));
+  return {
+    child,
+    ended,
+    say: (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`),
+    /** Resolves once the server has written this to its standard output. */
+    said: async (words: string) => {
+      while (!stdout.includes(words)) await once(heard, 'more');
+    },
+  };
+}
+
+const INITIALIZE = {
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+};
+
+describe('mcp-taskpool', () => {
+  it('prints its help', async () => {
+    const { code, stdout } = await start('--help').ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('Usage: mcp-taskpool');
+    expect(stdout).toContain('serve');
+    const serve = await start('serve', '--help').ended;
+    expect(serve.code).toBe(0);
+    for (const option of ['--tools <dir>', '--threads <n>', '--lenient'])
+      expect(serve.stdout).toContain(option);
+  });
+
+  it('prints its version', async () => {
+    expect(await start('--version').ended).toEqual({
+      code: 0,
+      stdout: `${packageJson.version}\n`,
+      stderr: '',
+    });
+  });
+
+  it.each([
+    [['serve', '--theads', '2'], "mcp-taskpool: unknown option '--theads'"],
+    [['serve', '--threads', 'many'], "mcp-taskpool: option '--threads <n>' argument 'many' is invalid."],
+    [['serve', '--threads', '0'], "mcp-taskpool: option '--threads <n>' argument '0' is invalid."],
+    [
+      ['serve', '--log-level', 'loud'],
+      "mcp-taskpool: option '--log-level <level>' argument 'loud' is invalid.",
+    ],
+    [['serve', 'tools', 'more'], 'mcp-taskpool: too many arguments'],
+    [['sevre'], "mcp-taskpool: unknown command 'sevre'"],
+  ])('refuses %j with one line and exit code 2', async (args, line) => {
+    const { code, stdout, stderr } = await start(...args).ended;
+    expect(stderr).toContain(line);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  it('asks for a command, with exit code 2, when it is given none', async () => {
+    const { code, stderr } = await start().ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain('Usage: mcp-taskpool');
+  });
+
+  it('does not start without its tools, and says why on one line', async () => {
+    const folder = await folderWith({ 'bad.js': "throw new Error('broken')" });
+    expect(await start('serve', '--tools', folder).ended).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `mcp-taskpool: ${folder}/bad.js: broken\n`,
+    });
+  });
+
+  it('leaves out what does not load when told to, and says so on stderr', async () => {
+    const folder = await folderWith({ 'bad.js': "throw new Error('broken')", 'good.js': toolSource('') });
+    const server = start('serve', '--tools', folder, '--lenient');
+    server.child.stdin.end();
+    const { code, stdout, stderr } = await server.ended;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(stderr).toContain(`left out: ${folder}/bad.js: broken`);
+  });
+
+  it('writes nothing but the protocol to stdout, whatever a tool prints', async () => {
+    const folder = await folderWith({
+      'loud.js': toolSource(
+        `run: () => { console.log('printed by the tool'); process.stdout.write('written by the tool\\n'); return 'done'; }`,
+        "console.log('printed on import');",
+      ),
+    });
+    const server = start('serve', '--tools', folder);
+    server.say(INITIALIZE);
+    server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'loud' } });
+    await server.said('"id":1');
+    server.child.stdin.end();
+    const { stdout, stderr } = await server.ended;
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([0, 1]);
+    for (const printed of ['printed by the tool', 'written by the tool', 'printed on import']) {
+      expect(stderr).toContain(printed);
+    }
+  });
+
+  it('ends with 0 when its input ends', async () => {
+    const folder = await folderWith({ 'a.js': toolSource('') });
+    const server = start('serve', '--tools', folder);
+    server.say(INITIALIZE);
+    await server.said('"id":0');
+    server.child.stdin.end();
+    expect((await server.ended).code).toBe(0);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'lets a running task finish on %s, and ends with 0',
+    async (signal) => {
+      const folder = await folderWith({
+        'slow.js': toolSource(
+          `workload: 'io', run: async (_, { progress }) => {
+          for (let n = 0; n < 10; n++) { progress(n); await new Promise((resolve) => setTimeout(resolve, 30)); }
+          return 'finished';
+        }`,
+        ),
+      });
+      const server = start('serve', '--tools', folder);
+      server.say(INITIALIZE);
+      server.say({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'tools/call',
+        params: { name: 'slow', _meta: { progressToken: 'p' } },
+      });
+      await server.said('notifications/progress');
+      server.child.kill(signal);
+      const { code, stdout } = await server.ended;
+      expect(code).toBe(0);
+      expect(stdout).toContain('finished');
+    },
+  );
+});
