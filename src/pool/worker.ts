@@ -26,6 +26,8 @@ export default function serve({ port, flags }: Lease): Promise<never> {
     }
   });
   send({ type: 'ready', thread: threadId });
+  // Nearly every tool module imports zod: the first call need not wait for it.
+  void import('zod');
   return new Promise<never>(() => {});
 
   async function run({ taskId, tool: name, module, args, place }: ToThread & { type: 'run' }): Promise<void> {
