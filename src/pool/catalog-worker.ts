@@ -48,7 +48,8 @@ async function read(path: string): Promise<ToolEntry> {
 
 function jsonSchema(schema: z.ZodObject, io: 'input' | 'output'): ToolEntry['definition']['inputSchema'] {
   try {
-    return z.toJSONSchema(schema, { io }) as ToolEntry['definition']['inputSchema'];
+    // Of the dialects the one that every validator knows, those of today's SDKs among them.
+    return z.toJSONSchema(schema, { io, target: 'draft-7' }) as ToolEntry['definition']['inputSchema'];
   } catch (error) {
     throw new Error(`\`${io}\` has no JSON Schema: ${reasonOf(error)}`, { cause: error });
   }

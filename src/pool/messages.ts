@@ -11,6 +11,10 @@ export interface Lease {
   readonly port: import('node:worker_threads').MessagePort;
   /** One cell for each place of the thread: 1 once the task in that place is to stop. */
   readonly flags: Int32Array;
+  /** One cell that counts the messages to the thread, which may sleep on it. */
+  readonly posted: Int32Array;
+  /** Whether the thread serves one task at a time. */
+  readonly alone: boolean;
 }
 
 /** To the thread. */

@@ -96,9 +96,9 @@ export class ThreadPool implements Runner {
         if (this.#retiring.size > MOST_RETIRING) oldest!.end('too many threads had retired');
         this.#add(lane);
       },
-      gone: (_, reason) => {
+      gone: (reason, fault) => {
         if (this.#closed) return;
-        this.#options.log.warn({ thread: thread.id, lane, reason }, 'a thread ended');
+        this.#options.log[fault ? 'warn' : 'info']({ thread: thread.id, lane, reason }, 'a thread ended');
         this.#dismiss(lane, thread);
         if (this.#retiring.delete(thread)) return;
         if (thread.started) this.#add(lane);

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 /*
  * What tools and their libraries print goes straight to the process's standard error. Not to standard
@@ -8,19 +8,21 @@ import { Writable } from 'node:stream';
  * without end would be the protocol thread's work. Import this first.
  */
 const STDERR = 2;
-const printed = new Writable({
-  write(chunk: Buffer, _encoding, done) {
+
+type Written = { chunk: Buffer | string; encoding: BufferEncoding };
+
+for (const stream of [process.stdout, process.stderr] as Writable[]) {
+  stream._writev = (written: Written[], done) => {
     try {
-      writeAll(chunk);
+      for (const { chunk, encoding } of written) writeAll(Buffer.from(chunk as string, encoding));
       done();
     } catch (error) {
       // Nobody reads any more; a print is no reason for a tool to fail.
       if ((error as NodeJS.ErrnoException).code === 'EPIPE') done();
       else done(error as Error);
     }
-  },
-});
-for (const stream of ['stdout', 'stderr']) Object.defineProperty(process, stream, { get: () => printed });
+  };
+}
 
 function writeAll(chunk: Buffer): void {
   const pause = new Int32Array(new SharedArrayBuffer(4));

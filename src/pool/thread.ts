@@ -8,11 +8,11 @@ import type { FromThread, Lease, ToThread } from './messages.ts';
 /** What the pool is told of its threads. */
 interface ThreadEvents {
   /** A place has become free; the first time, once the thread has started. */
-  room(thread: Thread): void;
+  room(): void;
   /** The thread takes no more tasks, and ends when those that still obey have finished. */
-  retired(thread: Thread): void;
-  /** The thread has ended; its tasks have been told. */
-  gone(thread: Thread, reason: string): void;
+  retired(): void;
+  /** The thread has ended, by our will or by a fault; its tasks have been told. */
+  gone(reason: string, fault: boolean): void;
 }
 
 /** A task on its place. */
@@ -24,8 +24,10 @@ interface Occupant {
   timeout?: NodeJS.Timeout;
   /** Set while it has been asked to stop and may still do so by itself. */
   grace?: NodeJS.Timeout;
-  /** Its thread has read the request to stop, so the thread's event loop turns. */
+  /** Its thread has read the last request to stop, so the thread's event loop turns. */
   heard: boolean;
+  /** It has been asked again after its grace period. */
+  askedAgain: boolean;
   overdue: boolean;
   ended: boolean;
 }
@@ -46,6 +48,7 @@ export class Thread {
   readonly #graceMs: number;
   readonly #port: MessagePort;
   readonly #flags: Int32Array;
+  readonly #posted = sharedCells(1);
   readonly #free: number[];
   readonly #running = new Map<string, Occupant>();
   readonly #lease = new AbortController();
@@ -56,12 +59,12 @@ export class Thread {
   constructor(piscina: Piscina, places: number, graceMs: number, events: ThreadEvents) {
     this.#events = events;
     this.#graceMs = graceMs;
-    this.#flags = new Int32Array(new SharedArrayBuffer(places * Int32Array.BYTES_PER_ELEMENT));
+    this.#flags = sharedCells(places);
     this.#free = Array.from({ length: places }, (_, place) => places - 1 - place);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.on('message', (message: FromThread) => this.#receive(message));
-    const lease: Lease = { port: port2, flags: this.#flags };
+    const lease: Lease = { port: port2, flags: this.#flags, posted: this.#posted, alone: places === 1 };
     piscina.run(lease, { transferList: [port2], signal: this.#lease.signal }).then(
       () => this.#gone('the thread ended'),
       (error: unknown) => this.#gone(this.#lease.signal.aborted ? this.#reason : faultOf(error)),
@@ -90,7 +93,16 @@ export class Thread {
     const { taskId, tool } = message;
     const place = this.#free.pop()!;
     this.#flags[place] = 0;
-    const occupant: Occupant = { taskId, tool, place, hooks, heard: false, overdue: false, ended: false };
+    const occupant: Occupant = {
+      taskId,
+      tool,
+      place,
+      hooks,
+      heard: false,
+      askedAgain: false,
+      overdue: false,
+      ended: false,
+    };
     this.#running.set(taskId, occupant);
     if (timeoutMs !== undefined) {
       occupant.timeout = setTimeout(() => {
@@ -109,9 +121,8 @@ export class Thread {
   stop(taskId: string): void {
     const occupant = this.#running.get(taskId);
     if (occupant === undefined || occupant.grace !== undefined) return;
-    occupant.grace = setTimeout(() => this.#overrun(occupant), this.#graceMs);
     Atomics.store(this.#flags, occupant.place, 1);
-    this.#post({ type: 'cancel', taskId });
+    this.#askToStop(occupant);
   }
 
   /** Ends the thread, whatever it does. */
@@ -122,13 +133,15 @@ export class Thread {
 
   #post(message: ToThread): void {
     this.#port.postMessage(message);
+    Atomics.add(this.#posted, 0, 1);
+    Atomics.notify(this.#posted, 0);
   }
 
   #receive(message: FromThread): void {
     if (message.type === 'ready') {
       this.#id = message.thread;
       this.#state = 'ready';
-      this.#events.room(this);
+      this.#events.room();
       return;
     }
     const occupant = this.#running.get(message.taskId);
@@ -145,20 +158,32 @@ export class Thread {
         return;
       case 'finished':
         this.#leave(occupant, message.outcome);
-        if (this.#state === 'ready') this.#events.room(this);
+        if (this.#state === 'ready') this.#events.room();
         else this.#endWhenAlone();
     }
   }
 
+  #askToStop(occupant: Occupant): void {
+    occupant.heard = false;
+    occupant.grace = setTimeout(() => this.#overrun(occupant), this.#graceMs);
+    this.#post({ type: 'cancel', taskId: occupant.taskId });
+  }
+
   /** The grace period of a task that was asked to stop is over. */
   #overrun(occupant: Occupant): void {
-    occupant.overdue = true;
     const shared = this.#flags.length > 1;
     if (!shared || !occupant.heard) {
       this.end(`the thread was ended because ${occupant.tool} did not stop`);
-    } else if (this.#state === 'ready') {
-      this.#state = 'retiring';
-      this.#events.retired(this);
+    } else if (!occupant.askedAgain) {
+      // The event loop turned when it was asked, but it may have been blocked since.
+      occupant.askedAgain = true;
+      this.#askToStop(occupant);
+    } else {
+      occupant.overdue = true;
+      if (this.#state === 'ready') {
+        this.#state = 'retiring';
+        this.#events.retired();
+      }
       this.#endWhenAlone();
     }
   }
@@ -191,8 +216,12 @@ export class Thread {
       const message = `${occupant.tool} did not finish: ${reason}`;
       this.#leave(occupant, { type: 'error', code: ErrorCode.internal, message });
     }
-    this.#events.gone(this, reason);
+    this.#events.gone(reason, !this.#lease.signal.aborted);
   }
+}
+
+function sharedCells(count: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT));
 }
 
 function faultOf(error: unknown): string {

@@ -1,62 +1,61 @@
 import './printing.ts';
 import { threadId } from 'node:worker_threads';
-import { isTool, type Tool, type ToolContext } from '../tool.ts';
+import { isTool, type Tool } from '../tool.ts';
 import type { Outcome } from '../tasks/task.ts';
+import { CallContext } from './context.ts';
+import { Lingerer } from './linger.ts';
 import type { FromThread, Lease, ToThread } from './messages.ts';
-import { Reporter } from './reporter.ts';
 import { describe, errorResult, toOutcome } from './result.ts';
-import { cancelled, flaggedController } from './signal.ts';
 
 /**
  * The thread's end of the pool: Piscina calls it once, and it serves tasks from the port for as long
  * as the thread lives. It never returns; the pool ends it by ending the thread.
  */
-export default function serve({ port, flags }: Lease): Promise<never> {
+export default function serve({ port, flags, posted, alone }: Lease): Promise<never> {
   const send = (message: FromThread) => port.postMessage(message);
-  const running = new Map<string, AbortController>();
+  const running = new Map<string, CallContext>();
+  const lingerer = new Lingerer(port, posted);
 
   port.on('message', (message: ToThread) => {
-    switch (message.type) {
-      case 'run':
-        void run(message);
-        return;
-      case 'cancel':
-        send({ type: 'cancelling', taskId: message.taskId });
-        running.get(message.taskId)?.abort(cancelled());
-    }
+    lingerer.turned();
+    receive(message);
   });
   send({ type: 'ready', thread: threadId });
   // Nearly every tool module imports zod: the first call need not wait for it.
   void import('zod');
   return new Promise<never>(() => {});
 
+  function receive(message: ToThread): void {
+    switch (message.type) {
+      case 'run':
+        void run(message);
+        return;
+      case 'cancel':
+        send({ type: 'cancelling', taskId: message.taskId });
+        running.get(message.taskId)?.cancel();
+    }
+  }
+
   async function run({ taskId, tool: name, module, args, place }: ToThread & { type: 'run' }): Promise<void> {
-    const controller = flaggedController(flags, place);
-    running.set(taskId, controller);
-    const reporter = new Reporter({
-      progress: (progress) => send({ type: 'progress', taskId, progress }),
-      log: (entries) => send({ type: 'log', taskId, entries }),
-    });
-    const context: ToolContext = {
-      signal: controller.signal,
-      taskId,
-      progress: (done, total, message) =>
-        reporter.progress({
-          done,
-          ...(total !== undefined && { total }),
-          ...(message !== undefined && { message }),
-        }),
-      log: (level, message) => reporter.log({ level, message }),
-    };
+    const context = new CallContext(taskId, flags, place, send);
+    running.set(taskId, context);
     let outcome: Outcome;
     try {
-      outcome = await call(await load(module, name), args, context);
+      const tool = tools.get(module) ?? (await load(module, name));
+      // It may have been cancelled while the module was loaded.
+      outcome = context.cancelled ? { type: 'cancelled' } : await call(tool, args, context);
     } catch (error) {
-      outcome = controller.signal.aborted ? { type: 'cancelled' } : errorResult(messageOf(error));
+      outcome = context.cancelled ? { type: 'cancelled' } : errorResult(messageOf(error));
     }
     running.delete(taskId);
-    reporter.close();
+    context.close();
     finish(taskId, outcome);
+    if (!alone) return;
+    for (let next = lingerer.next(); next !== undefined; next = lingerer.next()) {
+      receive(next);
+      // Comes back here when it has finished.
+      if (next.type === 'run') return;
+    }
   }
 
   function finish(taskId: string, outcome: Outcome): void {
@@ -70,17 +69,20 @@ export default function serve({ port, flags }: Lease): Promise<never> {
   }
 }
 
-/** Imports a tool's module; the runtime keeps it for the next call. */
+/** The tools that were called on this thread, by their modules. */
+const tools = new Map<string, Tool>();
+
 async function load(module: string, name: string): Promise<Tool> {
   const { default: tool } = (await import(module)) as { default?: unknown };
   if (!isTool(tool)) throw new Error(`${name}: the module no longer has a tool as its default export`);
+  tools.set(module, tool);
   return tool;
 }
 
 async function call(
   tool: Tool,
   args: Readonly<Record<string, unknown>>,
-  context: ToolContext,
+  context: CallContext,
 ): Promise<Outcome> {
   const parsed = await tool.input.safeParseAsync(args);
   if (!parsed.success) return errorResult(`Invalid arguments: ${describe(parsed.error, 'arguments')}`);

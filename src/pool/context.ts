@@ -1,0 +1,65 @@
+import type { LogLevel, ToolContext } from '../tool.ts';
+import type { FromThread } from './messages.ts';
+import { Reporter } from './reporter.ts';
+import { cancelled, flaggedController } from './signal.ts';
+
+/** What one call of a tool is given. The parts are made when the tool first asks for them: many never do. */
+export class CallContext implements ToolContext {
+  readonly taskId: string;
+  readonly #flags: Int32Array;
+  readonly #place: number;
+  readonly #send: (message: FromThread) => void;
+  #controller: AbortController | undefined;
+  #reporter: Reporter | undefined;
+  #closed = false;
+
+  constructor(taskId: string, flags: Int32Array, place: number, send: (message: FromThread) => void) {
+    this.taskId = taskId;
+    this.#flags = flags;
+    this.#place = place;
+    this.#send = send;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= flaggedController(this.#flags, this.#place);
+    return this.#controller.signal;
+  }
+
+  // Properties, so that a tool can take them out of the context.
+  readonly progress = (done: number, total?: number, message?: string): void => {
+    this.#report()?.progress({
+      done,
+      ...(total !== undefined && { total }),
+      ...(message !== undefined && { message }),
+    });
+  };
+
+  readonly log = (level: LogLevel, message: string): void => {
+    this.#report()?.log({ level, message });
+  };
+
+  /** Whether the call has been asked to stop. */
+  get cancelled(): boolean {
+    return this.#flags[this.#place] === 1;
+  }
+
+  cancel(): void {
+    this.#controller?.abort(cancelled());
+  }
+
+  /** Sends what is left to report. What the tool reports later is dropped. */
+  close(): void {
+    this.#closed = true;
+    this.#reporter?.close();
+  }
+
+  #report(): Reporter | undefined {
+    if (this.#closed) return undefined;
+    const { taskId } = this;
+    this.#reporter ??= new Reporter({
+      progress: (progress) => this.#send({ type: 'progress', taskId, progress }),
+      log: (entries) => this.#send({ type: 'log', taskId, entries }),
+    });
+    return this.#reporter;
+  }
+}
