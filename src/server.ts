@@ -44,8 +44,8 @@ export interface ServerOptions {
   /** Where tasks are kept. Default: in memory. */
   store?: TaskStore;
   /**
-   * Who makes a request, and so whose tasks it may see. Default: the client of its access token, else
-   * its HTTP session, else (stdio, in memory) `local`.
+   * Who makes a request, and so whose tasks it may see. Default: the issuer, subject (`extra.iss`,
+   * `extra.sub`) and client of its access token, else its HTTP session, else (stdio, in memory) `local`.
    */
   owner?: (extra: Extra) => string;
   /** Where creation, end and retrieval of tasks, and faults, are logged; a pino logger fits. Default: nowhere. */
@@ -168,7 +168,11 @@ export class TaskServer {
 }
 
 function defaultOwner({ authInfo, sessionId }: Extra): string {
-  if (authInfo !== undefined) return `client:${authInfo.clientId}`;
+  if (authInfo !== undefined) {
+    // The issuer and the subject of a token that has them: a client may have many users.
+    const { iss, sub } = authInfo.extra ?? {};
+    return `token:${JSON.stringify([iss ?? null, sub ?? null, authInfo.clientId])}`;
+  }
   return sessionId === undefined ? 'local' : `session:${sessionId}`;
 }
 

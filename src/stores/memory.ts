@@ -1,5 +1,5 @@
 import { InvalidCursorError } from '../errors.ts';
-import type { Page, TaskStore } from '../tasks/store.ts';
+import type { Page, Purged, TaskStore } from '../tasks/store.ts';
 import { expiresAt, type Task } from '../tasks/task.ts';
 import { Heap } from './heap.ts';
 
@@ -50,14 +50,15 @@ export class MemoryStore implements TaskStore {
       : { tasks };
   }
 
-  async purge(now: number): Promise<readonly string[]> {
-    const purged: string[] = [];
+  async purge(now: number): Promise<readonly Purged[]> {
+    const purged: Purged[] = [];
     const owners = new Set<string>();
     for (let row = this.#expiries.peek(); row && expiresAt(row.task) <= now; row = this.#expiries.peek()) {
       this.#expiries.pop();
-      this.#rows.delete(row.task.taskId);
-      purged.push(row.task.taskId);
-      owners.add(row.task.owner);
+      const { taskId, owner } = row.task;
+      this.#rows.delete(taskId);
+      purged.push({ taskId, owner });
+      owners.add(owner);
     }
     for (const owner of owners) {
       const kept = this.#owners.get(owner)?.filter((row) => this.#rows.has(row.task.taskId)) ?? [];

@@ -5,7 +5,7 @@ import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
 import type { Run, Runner } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
-import type { TaskStore } from './store.ts';
+import type { Purged, TaskStore } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 import {
   ending,
@@ -71,18 +71,20 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#admission = new Admission(options.maxTasksPerOwner, options.log);
-    this.#sweeper = new Sweeper(options.store, (taskIds) => this.#expire(taskIds));
+    this.#sweeper = new Sweeper(options.store, (purged) => this.#expire(purged));
     options.runner.onRoom = (lane) => this.#dispatch(lane);
   }
 
   /**
    * Creates a task. It is returned once the store has it; it may be running by then.
+   * @param observer follows it from its creation
    * @throws {RefusedError} when the owner has too many unfinished ones, or the engine is closing
    */
-  async create(wanted: NewTask): Promise<TaskView> {
+  async create(wanted: NewTask, observer?: Observer): Promise<TaskView> {
     const ttlMs = Math.min(wanted.ttlMs ?? this.#options.defaultTtlMs, this.#options.maxTtlMs);
     const live = this.#admit(wanted, ttlMs, true);
     const { task } = live;
+    if (observer !== undefined) live.observers.add(observer);
     try {
       live.writes = this.#options.store.create(task);
       await live.writes;
@@ -177,11 +179,9 @@ export class Engine {
     return { task: live.shown };
   }
 
-  /** Follows a task until it is gone or the returned function is called. Nothing comes of a task that has ended. */
-  observe(taskId: string, observer: Observer): () => void {
-    const live = this.#live.get(taskId);
-    live?.observers.add(observer);
-    return () => live?.observers.delete(observer);
+  /** Ends the following of a task. */
+  unobserve(taskId: string, observer: Observer): void {
+    this.#live.get(taskId)?.observers.delete(observer);
   }
 
   /** How many tasks and calls wait, and how many run. */
@@ -325,10 +325,10 @@ export class Engine {
     }
   }
 
-  #expire(taskIds: readonly string[]): void {
-    for (const taskId of taskIds) {
+  #expire(purged: readonly Purged[]): void {
+    for (const { taskId, owner } of purged) {
       const live = this.#live.get(taskId);
-      this.#options.log.info({ taskId, owner: live?.task.owner }, 'task expired');
+      this.#options.log.info({ taskId, owner }, 'task expired');
       if (live === undefined) continue;
       const observers = [...live.observers];
       live.observers.clear();

@@ -6,6 +6,9 @@ export interface Page {
   readonly nextCursor?: string;
 }
 
+/** A task that has expired. */
+export type Purged = Pick<Task, 'taskId' | 'owner'>;
+
 /**
  * Where tasks are kept. Each operation is atomic. The engine is the only writer, and writes the
  * states of one task in their order; a record is never changed once its state is terminal.
@@ -21,8 +24,8 @@ export interface TaskStore {
    * @throws {InvalidCursorError} when the cursor is none that this store gave out
    */
   list(owner: string, cursor: string | undefined, limit: number): Promise<Page>;
-  /** Removes what has expired at `now` (milliseconds since the epoch), and gives back the ids. */
-  purge(now: number): Promise<readonly string[]>;
+  /** Removes what has expired at `now` (milliseconds since the epoch), and says what it was. */
+  purge(now: number): Promise<readonly Purged[]>;
   /** When the next record expires. */
   nextExpiry(): Promise<number | undefined>;
   /** How many records there are. */

@@ -1,4 +1,4 @@
-import type { TaskStore } from './store.ts';
+import type { Purged, TaskStore } from './store.ts';
 
 /** Expired tasks are unknown at once; their removal may wait this long, so that many leave together. */
 const LEAST_PAUSE_MS = 50;
@@ -7,12 +7,12 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Removes expired tasks from the store, by one timer that is set to the next expiry. */
 export class Sweeper {
   readonly #store: TaskStore;
-  readonly #expired: (taskIds: readonly string[]) => void;
+  readonly #expired: (purged: readonly Purged[]) => void;
   #timer: NodeJS.Timeout | undefined;
   #due = Infinity;
   #closed = false;
 
-  constructor(store: TaskStore, expired: (taskIds: readonly string[]) => void) {
+  constructor(store: TaskStore, expired: (purged: readonly Purged[]) => void) {
     this.#store = store;
     this.#expired = expired;
   }

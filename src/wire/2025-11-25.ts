@@ -1,5 +1,6 @@
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { Protocol, type RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
   CallToolRequestSchema,
   CancelTaskRequestSchema,
@@ -7,27 +8,28 @@ import {
   GetTaskRequestSchema,
   ListTasksRequestSchema,
   ListToolsRequestSchema,
+  SetLevelRequestSchema,
   type CallToolRequest,
-  type LoggingLevel,
   type ServerCapabilities,
   type ServerNotification,
   type ServerRequest,
+  type SetLevelRequest,
 } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
-import type { Observer, TaskView } from '../tasks/observer.ts';
-import { isTerminal, type LogEntry } from '../tasks/task.ts';
-import { encodeOutcome, encodeProgress, encodeTask, relatedTask } from './2025-11-25-encode.ts';
+import type { Observer } from '../tasks/observer.ts';
+import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
+import { Follower, Notifier } from './2025-11-25-notify.ts';
 import type { LookUps } from './look-ups.ts';
+import type { OwnTools } from './own-tools.ts';
 import type { ServedTool, Toolbox } from './tools.ts';
 
 /** What comes with a request beside its parameters. */
 export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 type Result = Record<string, unknown>;
-type Handler = (request: never, extra: Extra) => unknown;
 
 /** What all the connections of a server share. */
 export interface Service {
@@ -39,12 +41,6 @@ export interface Service {
   readonly ownerOf: (extra: Extra) => string;
   /** Tasks in one page of `tasks/list`. */
   readonly pageSize: number;
-}
-
-/** The handlers that a server had for tools of its own; ours go before them. */
-export interface OwnTools {
-  list(request: unknown, extra: Extra): Promise<{ tools: unknown[] }>;
-  call(request: unknown, extra: Extra): Promise<Result>;
 }
 
 /** What a server that runs tools as tasks declares (tasks, "Server Capabilities"). */
@@ -62,13 +58,16 @@ export class Connection {
   readonly #server: Server;
   readonly #service: Service;
   readonly #ownTools: OwnTools | undefined;
-  /** What ends the following of each task that this connection created. */
-  readonly #followed = new Set<() => void>();
+  readonly #notifier: Notifier;
+  /** Who follows each unfinished task that was created over the transport. */
+  readonly #followers = new Map<string, Follower>();
+  #transport: Transport | undefined;
 
   constructor(server: Server, service: Service, ownTools?: OwnTools) {
     this.#server = server;
     this.#service = service;
     this.#ownTools = ownTools;
+    this.#notifier = new Notifier(server, service.log);
     const owner = (extra: Extra) => service.ownerOf(extra);
     this.#handle(ListToolsRequestSchema, (request, extra) => this.#listTools(request, extra));
     this.#handle(CallToolRequestSchema, (request, extra) => this.#callTool(request, owner(extra), extra));
@@ -82,49 +81,34 @@ export class Connection {
     this.#handle(CancelTaskRequestSchema, ({ params }, extra) =>
       this.#cancelTask(owner(extra), params.taskId),
     );
-    const { onclose } = server;
-    server.onclose = () => {
-      onclose?.call(server);
-      for (const unfollow of this.#followed) unfollow();
-    };
+    this.#handle(SetLevelRequestSchema, (request, extra) => this.#setLevel(request, extra));
   }
 
   async #listTools(request: unknown, extra: Extra): Promise<Result> {
-    const tools = this.#service.toolbox.values().map(({ definition, task }) => ({
+    const { toolbox } = this.#service;
+    const tools = toolbox.values().map(({ definition, task }) => ({
       ...definition,
       execution: { taskSupport: task },
     }));
     if (this.#ownTools === undefined) return { tools };
     const own = await this.#ownTools.list(request, extra);
-    return { ...own, tools: [...tools, ...own.tools] };
+    return { ...own, tools: [...tools, ...own.tools.filter(({ name }) => toolbox.get(name) === undefined)] };
   }
 
   async #callTool(request: CallToolRequest, owner: string, extra: Extra): Promise<Result> {
     const { name, arguments: args = {}, task } = request.params;
     const { toolbox } = this.#service;
     const tool = toolbox.get(name);
-    if (tool === undefined) {
-      if (this.#ownTools !== undefined) return this.#ownTools.call(request, extra);
-      throw new ProtocolError(ErrorCode.invalidParams, `Unknown tool: ${name}`);
-    }
+    if (tool === undefined) return this.#callOwnTool(request, extra);
     // tasks, "Tool-Level Negotiation" 2.1 and 2.3.
-    if (task !== undefined && tool.task === 'forbidden') {
-      throw new ProtocolError(
-        ErrorCode.methodNotFound,
-        `Tool ${name} cannot be called as a task: call it without \`task\``,
-      );
-    }
+    if (task !== undefined && tool.task === 'forbidden') throw notAsTask(name);
     if (task === undefined && tool.task === 'required') {
-      throw new ProtocolError(
-        ErrorCode.methodNotFound,
-        `Tool ${name} can only be called as a task: call it with \`task\``,
-      );
+      const message = `Tool ${name} can only be called as a task: call it with \`task\``;
+      throw new ProtocolError(ErrorCode.methodNotFound, message);
     }
     if (task?.ttl !== undefined && !(task.ttl > 0)) {
-      throw new ProtocolError(
-        ErrorCode.invalidParams,
-        'params.task.ttl: expected a positive number of milliseconds',
-      );
+      const message = 'params.task.ttl: expected a positive number of milliseconds';
+      throw new ProtocolError(ErrorCode.invalidParams, message);
     }
     const problem = toolbox.problem(tool, args);
     if (problem !== undefined) return { content: [{ type: 'text', text: problem }], isError: true };
@@ -140,31 +124,54 @@ export class Connection {
     ttlMs: number | undefined,
     extra: Extra,
   ): Promise<Result> {
-    const view = await this.#service.engine.create({
+    const { engine, toolbox } = this.#service;
+    const token = extra._meta?.progressToken;
+    const follower = new Follower(this.#notifier, tool.definition.name, token, (taskId) =>
+      this.#unfollow(taskId),
+    );
+    const wanted = {
       owner,
-      call: this.#service.toolbox.call(tool, args),
+      call: toolbox.call(tool, args),
       ttlMs: ttlMs ?? tool.ttlMs,
       pollIntervalMs: tool.pollIntervalMs,
-    });
-    // The acknowledgement leaves before the first notification does.
-    setImmediate(() => void this.#follow(view, extra._meta?.progressToken));
+    };
+    const view = await engine.create(wanted, follower);
+    const { taskId } = view.task;
+    this.#watchTransport();
+    this.#followers.set(taskId, follower);
+    follower.acknowledged(taskId);
     const { _meta, ...task } = encodeTask(view);
-    return { task, _meta: { ..._meta, ...relatedTask(task.taskId) } };
+    return { task, _meta: { ..._meta, ...relatedTask(taskId) } };
   }
 
   async #call(tool: ServedTool, args: Result, owner: string, extra: Extra): Promise<Result> {
-    const wanted = { owner, call: this.#service.toolbox.call(tool, args) };
-    const progressToken = extra._meta?.progressToken;
+    const { engine, toolbox } = this.#service;
+    const token = extra._meta?.progressToken;
     const observer: Observer = {
-      log: (entries) => this.#log(entries, tool.definition.name, {}),
-      ...(progressToken !== undefined && {
-        progress: (progress) => {
-          const params = encodeProgress(progressToken, progress);
-          extra.sendNotification({ method: 'notifications/progress', params }).catch(this.#lost);
-        },
+      log: (entries) => this.#notifier.callLog(tool.definition.name, entries, extra.requestId),
+      ...(token !== undefined && {
+        progress: (progress) => this.#notifier.callProgress(token, progress, extra.requestId),
       }),
     };
-    return encodeOutcome(await this.#service.engine.call(wanted, observer, extra.signal));
+    const wanted = { owner, call: toolbox.call(tool, args) };
+    return encodeOutcome(await engine.call(wanted, observer, extra.signal));
+  }
+
+  async #callOwnTool(request: CallToolRequest, extra: Extra): Promise<Result> {
+    const { name, task } = request.params;
+    const own = this.#ownTools;
+    const unknown = new ProtocolError(ErrorCode.invalidParams, `Unknown tool: ${name}`);
+    if (own === undefined) throw unknown;
+    const exists = async () => {
+      const { tools } = await own.list({ method: 'tools/list' }, extra);
+      return tools.some((tool) => tool.name === name);
+    };
+    // `tasks/*` is answered from our engine, which has no tasks of the server's own tools.
+    if (task !== undefined) throw (await exists()) ? notAsTask(name) : unknown;
+    const result = await own.call(request, extra);
+    // The SDK answers a call of an unknown tool with an error result.
+    if (result['isError'] === true && !(await exists())) throw unknown;
+    return result;
   }
 
   async #getTask(owner: string, taskId: string): Promise<Result> {
@@ -191,55 +198,30 @@ export class Connection {
     return encodeTask(await lookUps.make(owner, () => engine.cancel(owner, taskId)));
   }
 
-  /** Tells the client of a task's status, progress and log until the task has ended or the connection has. */
-  async #follow({ task: told }: TaskView, progressToken: string | number | undefined): Promise<void> {
-    const { taskId, owner, call } = told;
-    const related = relatedTask(taskId);
-    const tell = (view: TaskView) => {
-      if (view.task === told) return;
-      told = view.task;
-      // It carries the id itself, and so no related-task metadata (tasks, "Task Notifications" 3).
-      this.#notify('notifications/tasks/status', encodeTask(view));
-      if (isTerminal(view.task)) end();
+  async #setLevel(request: SetLevelRequest, extra: Extra): Promise<Result> {
+    this.#notifier.level = request.params.level;
+    // An McpServer filters what it logs itself.
+    await this.#ownTools?.setLevel?.(request, extra);
+    return {};
+  }
+
+  /** Follows no task any more once the transport has closed, whatever becomes of the server's own `onclose`. */
+  #watchTransport(): void {
+    const { transport } = this.#server;
+    if (transport === undefined || transport === this.#transport) return;
+    this.#transport = transport;
+    const { onclose } = transport;
+    transport.onclose = () => {
+      onclose?.();
+      for (const taskId of this.#followers.keys()) this.#unfollow(taskId);
     };
-    const unobserve = this.#service.engine.observe(taskId, {
-      status: tell,
-      log: (entries) => this.#log(entries, call.tool, related),
-      gone: () => end(),
-      // The token stays valid for the life of the task (tasks, "Task Progress Notifications").
-      ...(progressToken !== undefined && {
-        progress: (progress) =>
-          this.#notify('notifications/progress', {
-            ...encodeProgress(progressToken, progress),
-            _meta: related,
-          }),
-      }),
-    });
-    const end = () => {
-      unobserve();
-      this.#followed.delete(end);
-    };
-    this.#followed.add(end);
-    // What happened between the acknowledgement and now.
-    await this.#service.engine.get(owner, taskId).then(tell, end);
   }
 
-  #notify(method: string, params: Result): void {
-    if (this.#server.transport === undefined) return;
-    this.#server.notification({ method, params }).catch(this.#lost);
+  #unfollow(taskId: string): void {
+    const follower = this.#followers.get(taskId);
+    if (follower !== undefined) this.#service.engine.unobserve(taskId, follower);
+    this.#followers.delete(taskId);
   }
-
-  #log(entries: readonly LogEntry[], logger: string, _meta: Result): void {
-    for (const { level, message } of entries) {
-      const params = { level: level as LoggingLevel, logger, data: message, _meta };
-      this.#server.sendLoggingMessage(params, this.#server.transport?.sessionId).catch(this.#lost);
-    }
-  }
-
-  /** A notification that cannot be delivered is lost: who missed it asks for the task. */
-  readonly #lost = (error: unknown): void => {
-    this.#service.log.warn({ err: error }, 'a notification was not delivered');
-  };
 
   /**
    * Sets a request handler past the SDK server's own for `tools/call`, which accepts no result of a
@@ -250,13 +232,21 @@ export class Connection {
     handler: (request: z.output<S>, extra: Extra) => Promise<Result>,
   ): void {
     const { method } = schema.shape as unknown as { method: z.ZodLiteral<string> };
-    const loose = z.looseObject({ method });
     const checked = (request: unknown, extra: Extra) => {
       const parsed = schema.safeParse(request);
       if (parsed.success) return handler(parsed.data, extra);
       const [issue] = parsed.error.issues;
       throw new ProtocolError(ErrorCode.invalidParams, `${issue!.path.join('.')}: ${issue!.message}`);
     };
-    Protocol.prototype.setRequestHandler.call(this.#server, loose as never, checked as Handler as never);
+    Protocol.prototype.setRequestHandler.call(
+      this.#server,
+      z.looseObject({ method }) as never,
+      checked as never,
+    );
   }
+}
+
+function notAsTask(name: string): ProtocolError {
+  const message = `Tool ${name} cannot be called as a task: call it without \`task\``;
+  return new ProtocolError(ErrorCode.methodNotFound, message);
 }
