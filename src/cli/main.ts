@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { CatalogError, OptionError } from '../errors.ts';
 import { VERSION } from '../version.ts';
+import { callCommand } from './call.ts';
 import { serveCommand } from './serve.ts';
 
 const program = new Command('mcp-taskpool')
@@ -18,7 +19,9 @@ const program = new Command('mcp-taskpool')
           .replaceAll('\n', ' ')}\n`,
       ),
   });
-program.addCommand(serveCommand().copyInheritedSettings(program));
+for (const command of [serveCommand(), callCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
 
 try {
   await program.parseAsync();
@@ -33,7 +36,7 @@ try {
     for (const problem of error.problems) console.error(`mcp-taskpool: ${problem}`);
     process.exitCode = 1;
   } else {
-    console.error(error);
+    console.error(`mcp-taskpool: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   }
 }

@@ -157,4 +157,47 @@ describe('mcp-taskpool', () => {
       expect(stdout).toContain('finished');
     },
   );
+
+  describe('call', () => {
+    const tools = {
+      'add.js': toolSource(
+        'input: z.object({ a: z.number(), b: z.number() }), run: ({ a, b }, { progress }) => { progress(1, 2); return { sum: a + b }; }',
+      ),
+      'fail.js': toolSource("run: () => { throw new Error('no luck'); }"),
+    };
+
+    it('prints the result of one call, and its progress on stderr', async () => {
+      const folder = await folderWith(tools);
+      expect(await start('call', 'add', '{"a":1,"b":2}', '--tools', folder).ended).toEqual({
+        code: 0,
+        stdout: '{"sum":3}\n',
+        stderr: '1 of 2\n',
+      });
+    });
+
+    it('prints what the tool reports as its own failure, with exit code 1', async () => {
+      const folder = await folderWith(tools);
+      expect(await start('call', 'fail', '--tools', folder).ended).toMatchObject({
+        code: 1,
+        stdout: 'no luck\n',
+      });
+    });
+
+    it('says that there is no such tool, with exit code 1', async () => {
+      const folder = await folderWith(tools);
+      expect(await start('call', 'nothing', '--tools', folder).ended).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: 'mcp-taskpool: Unknown tool: nothing\n',
+      });
+    });
+
+    it.each(['[1]', '{a: 1}'])('refuses arguments that are no JSON object: %s', async (args) => {
+      const { code, stderr } = await start('call', 'add', args).ended;
+      expect(stderr).toContain(
+        `mcp-taskpool: command-argument value '${args}' is invalid for argument 'arguments'.`,
+      );
+      expect(code).toBe(2);
+    });
+  });
 });
