@@ -71,7 +71,7 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#admission = new Admission(options.maxTasksPerOwner, options.log);
-    this.#sweeper = new Sweeper(options.store, (purged) => this.#expire(purged));
+    this.#sweeper = new Sweeper(options.store, options.log, (purged) => this.#expire(purged));
     options.runner.onRoom = (lane) => this.#dispatch(lane);
   }
 

@@ -1,19 +1,24 @@
+import type { Log } from './log.ts';
 import type { Purged, TaskStore } from './store.ts';
 
 /** Expired tasks are unknown at once; their removal may wait this long, so that many leave together. */
 const LEAST_PAUSE_MS = 50;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** After which a store that failed is asked again. */
+const RETRY_MS = 1000;
 
 /** Removes expired tasks from the store, by one timer that is set to the next expiry. */
 export class Sweeper {
   readonly #store: TaskStore;
+  readonly #log: Log;
   readonly #expired: (purged: readonly Purged[]) => void;
   #timer: NodeJS.Timeout | undefined;
   #due = Infinity;
   #closed = false;
 
-  constructor(store: TaskStore, expired: (purged: readonly Purged[]) => void) {
+  constructor(store: TaskStore, log: Log, expired: (purged: readonly Purged[]) => void) {
     this.#store = store;
+    this.#log = log;
     this.#expired = expired;
   }
 
@@ -33,8 +38,13 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     this.#due = Infinity;
-    this.#expired(await this.#store.purge(Date.now()));
-    const next = await this.#store.nextExpiry();
-    if (next !== undefined) this.expect(next);
+    try {
+      this.#expired(await this.#store.purge(Date.now()));
+      const next = await this.#store.nextExpiry();
+      if (next !== undefined) this.expect(next);
+    } catch (error) {
+      this.#log.error({ err: error }, 'the store did not remove expired tasks; it is asked again');
+      this.expect(Date.now() + RETRY_MS);
+    }
   }
 }

@@ -1,5 +1,6 @@
+import { MemoryStore } from 'mcp-taskpool';
 import { describe, expect, it } from 'vitest';
-import { newGate, serveFixtures, startRunning, until } from './fixtures.ts';
+import { newGate, serveFixtures, serveFixturesOnce, startRunning, until } from './fixtures.ts';
 import { Peer } from './peer.ts';
 
 const server = await serveFixtures({ graceMs: 100 });
@@ -75,5 +76,24 @@ describe('A task whose ttl has elapsed (tasks, "TTL and Resource Management" 5; 
     await expired(taskId);
     await until(() => server.load.queued + server.load.running === 0);
     expect(server.load).toEqual({ queued: 0, running: 0 });
+  });
+
+  it('is removed also where the store fails at first', async () => {
+    class FailingOnce extends MemoryStore {
+      #failed = false;
+      override async purge(now: number) {
+        if (this.#failed) return super.purge(now);
+        this.#failed = true;
+        throw new Error('the disk is away');
+      }
+    }
+    const store = new FailingOnce();
+    const errors: string[] = [];
+    const log = { info() {}, warn() {}, error: (_: object, message: string) => void errors.push(message) };
+    const failing = await Peer.connect(await serveFixturesOnce({ store, log }));
+    const { taskId } = await failing.start('echo', { text: 'a' }, { ttl: 200 });
+    await failing.result(taskId);
+    await until(async () => (await store.size()) === 0);
+    expect(errors).toEqual([expect.stringMatching(/store did not remove/)]);
   });
 });
