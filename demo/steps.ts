@@ -82,7 +82,7 @@ async function sideBySide(client: TaskClient): Promise<void> {
 
 async function responsive(client: TaskClient): Promise<void> {
   const tasks = Array.from({ length: availableParallelism() + 2 }, () => client.startTask('spin', {}));
-  await Promise.all(tasks.slice(0, 2).map((task) => task.wait({ status: 'working' })));
+  await Promise.all(tasks.slice(0, -2).map((task) => task.wait({ status: 'working' })));
   const waits: number[] = [];
   for (let n = 0; n < 20; n++) {
     waits.push(await time(() => client.callTool('greet', { name: 'Bob' })));
