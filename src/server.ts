@@ -5,7 +5,7 @@ import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CatalogError, OptionError } from './errors.ts';
 import { readCatalog, type Catalog } from './pool/catalog.ts';
-import { ThreadPool } from './pool/pool.ts';
+import { ThreadPool, type Isolation } from './pool/pool.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
@@ -23,6 +23,11 @@ export interface ServerOptions {
   lenient?: boolean;
   /** How long one tool module may take to load. Default 10,000. */
   loadTimeoutMs?: number;
+  /**
+   * Where tools run: in threads of a child process, so that one that exhausts the memory or crashes natively
+   * takes no more than that along, or in threads of this process. Default `thread`.
+   */
+  isolation?: Isolation;
   /** Threads for CPU-bound tools; one more serves `io` tools. Default: the machine's available parallelism. */
   threads?: number;
   /** How many `io` tasks run at once. Default 1,000. */
@@ -87,6 +92,7 @@ export class TaskServer {
   constructor(catalog: Catalog, options: ServerOptions, log: Log) {
     this.#options = options;
     const runner = new ThreadPool({
+      isolation: options.isolation ?? 'thread',
       threads: options.threads ?? availableParallelism(),
       ioConcurrency: options.ioConcurrency ?? 1000,
       graceMs: options.graceMs ?? 250,

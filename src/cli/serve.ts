@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 interface Options {
   tools: string;
   threads?: number;
+  isolation: 'process' | 'thread';
   lenient?: boolean;
   grace?: number;
   drain: number;
@@ -19,6 +20,14 @@ export function serveCommand(): Command {
       "threads for CPU-bound tools (default: the machine's available parallelism)",
       count,
     )
+    .addOption(
+      new Option(
+        '--isolation <mode>',
+        "where tools run: in threads of a child process, or of the server's own",
+      )
+        .choices(['process', 'thread'])
+        .default('process'),
+    )
     .option('--lenient', 'leave out tool modules that do not load, with a warning, instead of not starting')
     .option(
       '--grace <ms>',
@@ -34,7 +43,7 @@ export function serveCommand(): Command {
     .action(serve);
 }
 
-async function serve({ tools, threads, lenient, grace, drain, logLevel }: Options): Promise<void> {
+async function serve({ tools, threads, isolation, lenient, grace, drain, logLevel }: Options): Promise<void> {
   // Loaded here, so that a wrong option is answered at once.
   const [{ destination, pino }, { createServer }, { serveStdio }] = await Promise.all([
     import('pino'),
@@ -45,6 +54,7 @@ async function serve({ tools, threads, lenient, grace, drain, logLevel }: Option
   const server = await createServer({
     tools,
     log,
+    isolation,
     ...(threads !== undefined && { threads }),
     ...(lenient !== undefined && { lenient }),
     ...(grace !== undefined && { graceMs: grace }),

@@ -29,11 +29,11 @@ export type ToThread =
       /** The task's cell in {@link Lease.flags}. */
       readonly place: number;
     }
-  | { readonly type: 'cancel'; readonly taskId: string };
+  | { readonly type: 'cancel'; readonly taskId: string; readonly place: number };
 
 /** From the thread. */
 export type FromThread =
-  | { readonly type: 'ready'; readonly thread: number }
+  | { readonly type: 'ready' }
   | { readonly type: 'progress'; readonly taskId: string; readonly progress: Progress }
   | { readonly type: 'log'; readonly taskId: string; readonly entries: readonly LogEntry[] }
   /** The thread has seen a cancellation: its event loop turns. */

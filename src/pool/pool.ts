@@ -1,16 +1,23 @@
-import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
 import type { Log } from '../tasks/log.ts';
 import type { Run, RunHooks, Runner } from '../tasks/runner.ts';
 import type { Call, Lane } from '../tasks/task.ts';
+import { CrashRecord } from './crash-record.ts';
+import type { ThreadHost } from './host.ts';
+import { PiscinaHost } from './piscina-host.ts';
+import { ProcessHost } from './process-host.ts';
 import { Thread } from './thread.ts';
 
 /** Shared threads that wait for their last obedient tasks, beyond which the oldest is ended. */
 const MOST_RETIRING = 4;
+const DEFAULT_MEMORY_MB = 512;
 const FIRST_RESTART_MS = 100;
 const LONGEST_RESTART_MS = 10_000;
 
+/** Where tools run: in threads of a child process, or of this one. */
+export type Isolation = 'process' | 'thread';
+
 export interface PoolOptions {
+  readonly isolation: Isolation;
   /** Threads for `cpu` tasks, which run one to a thread. One more serves `io` tasks. */
   readonly threads: number;
   /** How many `io` tasks run at once. */
@@ -23,34 +30,38 @@ export interface PoolOptions {
 }
 
 /**
- * Runs calls on Piscina's threads. Each thread is leased for as long as it lives, and tasks reach it
- * over a port of its own: Piscina starts, ends and replaces threads, and has no queue to manage.
+ * Runs calls on Piscina's threads, here or in a child process. Each thread is leased for as long as it
+ * lives, and tasks reach it over a port of its own: Piscina starts and ends threads, and has no queue to
+ * manage.
  */
 export class ThreadPool implements Runner {
   onRoom: (lane: Lane) => void = () => {};
   readonly #options: PoolOptions;
-  readonly #piscinas: Record<Lane, Piscina>;
+  readonly #host: ThreadHost;
   readonly #threads: Record<Lane, Set<Thread>> = { cpu: new Set(), io: new Set() };
   /** Those that would start a call at once; the last one that became free is the first to be used. */
   readonly #free: Record<Lane, Thread[]> = { cpu: [], io: [] };
   readonly #retiring = new Set<Thread>();
   readonly #restarts = new Set<NodeJS.Timeout>();
+  readonly #crashes = new CrashRecord();
+  #lastThread = 0;
   /** Threads that ended before they had started, in a row. */
   #stillborn = 0;
   #closed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#piscinas = {
-      cpu: this.#piscina(options.threads, options.threads),
-      io: this.#piscina(1, 1 + MOST_RETIRING + 1),
-    };
+    this.#host = options.isolation === 'process' ? new ProcessHost(options.log) : new PiscinaHost();
     for (let thread = 0; thread < options.threads; thread++) this.#add('cpu');
     this.#add('io');
   }
 
   hasRoom(lane: Lane): boolean {
     return this.#free[lane].length > 0;
+  }
+
+  refusal({ tool }: Call): string | undefined {
+    return this.#crashes.refusal(tool);
   }
 
   start(taskId: string, { tool, args, lane, timeoutMs }: Call, hooks: RunHooks): Run {
@@ -65,25 +76,13 @@ export class ThreadPool implements Runner {
     this.#closed = true;
     for (const restart of this.#restarts) clearTimeout(restart);
     for (const thread of [...this.#threads.cpu, ...this.#threads.io]) thread.end('the server is closing');
-    await Promise.all([this.#piscinas.cpu.destroy(), this.#piscinas.io.destroy()]);
-  }
-
-  #piscina(minThreads: number, maxThreads: number): Piscina {
-    const piscina = new Piscina({
-      filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
-      minThreads,
-      maxThreads,
-      // With atomics a thread sleeps between Piscina's messages, and would not hear its own port.
-      atomics: 'disabled',
-      recordTiming: false,
-    });
-    piscina.on('error', (error: unknown) => this.#options.log.error({ err: error }, 'a thread failed'));
-    return piscina;
+    await this.#host.close();
   }
 
   #add(lane: Lane): void {
     const places = lane === 'cpu' ? 1 : this.#options.ioConcurrency;
-    const thread = new Thread(this.#piscinas[lane], places, this.#options.graceMs, {
+    const spec = { places, maxMemoryMb: DEFAULT_MEMORY_MB };
+    const thread = new Thread(++this.#lastThread, this.#host, spec, this.#options.graceMs, {
       room: () => {
         this.#stillborn = 0;
         if (!this.#free[lane].includes(thread)) this.#free[lane].push(thread);
@@ -96,9 +95,14 @@ export class ThreadPool implements Runner {
         if (this.#retiring.size > MOST_RETIRING) oldest!.end('too many threads had retired');
         this.#add(lane);
       },
-      gone: (reason, fault) => {
+      lost: () => this.#dismiss(lane, thread),
+      gone: (reason, kind, tools) => {
         if (this.#closed) return;
-        this.#options.log[fault ? 'warn' : 'info']({ thread: thread.id, lane, reason }, 'a thread ended');
+        if (kind === 'crash') for (const tool of tools) this.#crashes.add(tool);
+        this.#options.log[kind === 'asked' ? 'info' : 'warn'](
+          { thread: thread.id, lane, reason },
+          'a thread ended',
+        );
         this.#dismiss(lane, thread);
         if (this.#retiring.delete(thread)) return;
         if (thread.started) this.#add(lane);

@@ -1,9 +1,8 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { Piscina } from 'piscina';
 import { ErrorCode } from '../errors.ts';
 import type { RunHooks } from '../tasks/runner.ts';
 import type { Outcome } from '../tasks/task.ts';
-import type { FromThread, Lease, ToThread } from './messages.ts';
+import type { EndKind, Link, ThreadHost, ThreadSpec } from './host.ts';
+import type { FromThread, ToThread } from './messages.ts';
 
 /** What the pool is told of its threads. */
 interface ThreadEvents {
@@ -11,8 +10,10 @@ interface ThreadEvents {
   room(): void;
   /** The thread takes no more tasks, and ends when those that still obey have finished. */
   retired(): void;
-  /** The thread has ended, by our will or by a fault; its tasks have been told. */
-  gone(reason: string, fault: boolean): void;
+  /** The thread takes no more tasks, and is about to be gone. */
+  lost(): void;
+  /** The thread has ended; `tools` are those that it ran, whose tasks have been told. */
+  gone(reason: string, kind: EndKind, tools: readonly string[]): void;
 }
 
 /** A task on its place. */
@@ -33,8 +34,7 @@ interface Occupant {
 }
 
 /**
- * The parent's end of one thread. Piscina starts the thread, gives it the lease as its one task, and
- * ends it when the lease's signal is aborted; tasks come and go over the thread's own port.
+ * The parent's end of one thread: its places, and the tasks on them.
  *
  *     starting ──> ready ──> retiring ──> gone
  *        └───────────┴────────────────────^
@@ -44,41 +44,38 @@ interface Occupant {
  * retires: the others on it finish first. One whose event loop is blocked is ended with all on it.
  */
 export class Thread {
+  /** Tells it from all other threads of the pool. */
+  readonly id: number;
   readonly #events: ThreadEvents;
   readonly #graceMs: number;
-  readonly #port: MessagePort;
-  readonly #flags: Int32Array;
-  readonly #posted = sharedCells(1);
+  readonly #link: Link;
+  readonly #shared: boolean;
   readonly #free: number[];
   readonly #running = new Map<string, Occupant>();
-  readonly #lease = new AbortController();
+  #started = false;
   #state: 'starting' | 'ready' | 'retiring' | 'gone' = 'starting';
-  #id = 0;
-  #reason = 'the thread was ended';
+  /** Why it is ended, where we do that. */
+  #reason: string | undefined;
 
-  constructor(piscina: Piscina, places: number, graceMs: number, events: ThreadEvents) {
+  constructor(id: number, host: ThreadHost, spec: ThreadSpec, graceMs: number, events: ThreadEvents) {
+    this.id = id;
     this.#events = events;
     this.#graceMs = graceMs;
-    this.#flags = sharedCells(places);
-    this.#free = Array.from({ length: places }, (_, place) => places - 1 - place);
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    port1.on('message', (message: FromThread) => this.#receive(message));
-    const lease: Lease = { port: port2, flags: this.#flags, posted: this.#posted, alone: places === 1 };
-    piscina.run(lease, { transferList: [port2], signal: this.#lease.signal }).then(
-      () => this.#gone('the thread ended'),
-      (error: unknown) => this.#gone(this.#lease.signal.aborted ? this.#reason : faultOf(error)),
-    );
-  }
-
-  /** The thread's id in its process; 0 until it has started. */
-  get id(): number {
-    return this.#id;
+    this.#shared = spec.places > 1;
+    this.#free = Array.from({ length: spec.places }, (_, place) => spec.places - 1 - place);
+    this.#link = host.open(spec, {
+      message: (message) => this.#receive(message),
+      lost: () => {
+        this.#state = 'retiring';
+        events.lost();
+      },
+      ended: (reason, kind) => this.#gone(this.#reason ?? reason, kind),
+    });
   }
 
   /** Whether it has ever started. */
   get started(): boolean {
-    return this.#id !== 0;
+    return this.#started;
   }
 
   get hasRoom(): boolean {
@@ -92,7 +89,6 @@ export class Thread {
   ): void {
     const { taskId, tool } = message;
     const place = this.#free.pop()!;
-    this.#flags[place] = 0;
     const occupant: Occupant = {
       taskId,
       tool,
@@ -115,31 +111,24 @@ export class Thread {
         this.stop(taskId);
       }, timeoutMs);
     }
-    this.#post({ type: 'run', ...message, place });
+    this.#link.post({ type: 'run', ...message, place });
   }
 
   stop(taskId: string): void {
     const occupant = this.#running.get(taskId);
     if (occupant === undefined || occupant.grace !== undefined) return;
-    Atomics.store(this.#flags, occupant.place, 1);
     this.#askToStop(occupant);
   }
 
   /** Ends the thread, whatever it does. */
   end(reason: string): void {
-    this.#reason = reason;
-    this.#lease.abort();
-  }
-
-  #post(message: ToThread): void {
-    this.#port.postMessage(message);
-    Atomics.add(this.#posted, 0, 1);
-    Atomics.notify(this.#posted, 0);
+    this.#reason ??= reason;
+    this.#link.end();
   }
 
   #receive(message: FromThread): void {
     if (message.type === 'ready') {
-      this.#id = message.thread;
+      this.#started = true;
       this.#state = 'ready';
       this.#events.room();
       return;
@@ -166,13 +155,12 @@ export class Thread {
   #askToStop(occupant: Occupant): void {
     occupant.heard = false;
     occupant.grace = setTimeout(() => this.#overrun(occupant), this.#graceMs);
-    this.#post({ type: 'cancel', taskId: occupant.taskId });
+    this.#link.post({ type: 'cancel', taskId: occupant.taskId, place: occupant.place });
   }
 
   /** The grace period of a task that was asked to stop is over. */
   #overrun(occupant: Occupant): void {
-    const shared = this.#flags.length > 1;
-    if (!shared || !occupant.heard) {
+    if (!this.#shared || !occupant.heard) {
       this.end(`the thread was ended because ${occupant.tool} did not stop`);
     } else if (!occupant.askedAgain) {
       // The event loop turned when it was asked, but it may have been blocked since.
@@ -209,23 +197,17 @@ export class Thread {
     occupant.hooks.finished(outcome);
   }
 
-  #gone(reason: string): void {
+  #gone(reason: string, kind: EndKind): void {
     this.#state = 'gone';
-    this.#port.close();
-    for (const occupant of [...this.#running.values()]) {
+    const occupants = [...this.#running.values()];
+    for (const occupant of occupants) {
       const message = `${occupant.tool} did not finish: ${reason}`;
       this.#leave(occupant, { type: 'error', code: ErrorCode.internal, message });
     }
-    this.#events.gone(reason, !this.#lease.signal.aborted);
+    this.#events.gone(
+      reason,
+      kind,
+      occupants.map(({ tool }) => tool),
+    );
   }
-}
-
-function sharedCells(count: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT));
-}
-
-function faultOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const exit = /^worker exited with code: (\d+)$/.exec(message);
-  return exit === null ? message : `the thread exited with code ${exit[1]}`;
 }

@@ -1,5 +1,4 @@
 import './printing.ts';
-import { threadId } from 'node:worker_threads';
 import { isTool, type Tool } from '../tool.ts';
 import type { Outcome } from '../tasks/task.ts';
 import { CallContext } from './context.ts';
@@ -20,7 +19,7 @@ export default function serve({ port, flags, posted, alone }: Lease): Promise<ne
     lingerer.turned();
     receive(message);
   });
-  send({ type: 'ready', thread: threadId });
+  send({ type: 'ready' });
   // Nearly every tool module imports zod: the first call need not wait for it.
   void import('zod');
   return new Promise<never>(() => {});

@@ -221,6 +221,8 @@ export class Engine {
 
   #admit({ owner, call, pollIntervalMs }: NewTask, ttlMs: number, kept: boolean): Live {
     if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
+    const refusal = this.#options.runner.refusal(call);
+    if (refusal !== undefined) throw new RefusedError(refusal);
     this.#admission.enter(owner, call.tool);
     const now = Date.now();
     const task: Task = {
@@ -257,6 +259,11 @@ export class Engine {
 
   #start(live: Live): void {
     const { taskId, call } = live.task;
+    const refusal = this.#options.runner.refusal(call);
+    if (refusal !== undefined) {
+      this.#end(live, { type: 'error', code: ErrorCode.refused, message: refusal });
+      return;
+    }
     const run = this.#options.runner.start(taskId, call, {
       progress: (progress) => {
         if (isTerminal(live.task)) return;

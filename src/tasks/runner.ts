@@ -8,14 +8,16 @@ export interface RunHooks {
 }
 
 export interface Run {
-  /** The id of the thread that the call was given to. */
+  /** The number of the thread that the call was given to. */
   readonly thread: number;
   /** Asks the run to stop, and after the runner's grace period makes it stop. Calling it again does nothing. */
   stop(): void;
 }
 
-/** A place where calls run: threads of this process, or later those of another. */
+/** A place where calls run: threads of this process, or of another. */
 export interface Runner {
+  /** Why the call will not be run, for now; undefined where it will. */
+  refusal(call: Call): string | undefined;
   /** Whether a call of this lane would start at once. */
   hasRoom(lane: Lane): boolean;
   /**

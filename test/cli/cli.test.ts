@@ -31,6 +31,11 @@ function start(...args: string[]) {
     said: async (words: string) => {
       while (!stdout.includes(words)) await once(heard, 'more');
     },
+    saidMatch: async (pattern: RegExp) => {
+      let match: RegExpExecArray | null;
+      while ((match = pattern.exec(stdout)) === null) await once(heard, 'more');
+      return match;
+    },
   };
 }
 
@@ -40,6 +45,14 @@ const INITIALIZE = {
   method: 'initialize',
   params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
 };
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 describe('mcp-taskpool', () => {
   it('prints its help', async () => {
@@ -120,6 +133,43 @@ describe('mcp-taskpool', () => {
     for (const printed of ['printed by the tool', 'written by the tool', 'printed on import']) {
       expect(stderr).toContain(printed);
     }
+  });
+
+  it('writes nothing but the protocol to stdout, whatever a tool or its child writes to fd 1', async () => {
+    const folder = await folderWith({
+      'loud.js': toolSource(
+        `run: () => {
+          writeSync(1, 'written to fd 1\\n');
+          execFileSync('sh', ['-c', 'echo printed by a child'], { stdio: 'inherit' });
+          return 'done';
+        }`,
+        "import { execFileSync } from 'node:child_process'; import { writeSync } from 'node:fs';",
+      ),
+    });
+    const server = start('serve', '--tools', folder);
+    server.say(INITIALIZE);
+    server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'loud' } });
+    await server.said('"id":1');
+    server.child.stdin.end();
+    const { stdout, stderr } = await server.ended;
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([0, 1]);
+    for (const printed of ['written to fd 1', 'printed by a child']) expect(stderr).toContain(printed);
+  });
+
+  it("leaves no process of its tools' behind when it is killed, though they compute", async () => {
+    const folder = await folderWith({
+      'spin.js': toolSource('run: (_, { log }) => { log("info", `pid ${process.pid}`); while (true); }'),
+    });
+    const server = start('serve', '--tools', folder);
+    server.say(INITIALIZE);
+    server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'spin' } });
+    const [, pid] = await server.saidMatch(/pid (\d+)/);
+    expect(Number(pid)).not.toBe(server.child.pid);
+    server.child.kill('SIGKILL');
+    await server.ended;
+    while (isAlive(Number(pid))) await new Promise(setImmediate);
+    expect(isAlive(Number(pid))).toBe(false);
   });
 
   it('ends with 0 when its input ends', async () => {

@@ -1,61 +1,9 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
-import {
-  CallToolResultSchema,
-  CreateTaskResultSchema,
-  GetTaskResultSchema,
-} from '@modelcontextprotocol/sdk/types.js';
-import { createServer, TASK_META, type ServerOptions, type TaskMeta } from 'mcp-taskpool';
+import { createServer, type ServerOptions } from 'mcp-taskpool';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { folderWith, toolSource } from '../folder.ts';
-
-type Messages = { method?: string; params?: Record<string, unknown> }[];
-
-/** A server over tools of these options, and a client of the SDK's on it. */
-async function serve(tools: Record<string, string>, options: Partial<ServerOptions> = {}) {
-  const sources = Object.entries(tools).map(([name, source]) => [`${name}.js`, toolSource(source)]);
-  const folder = await folderWith(Object.fromEntries(sources) as Record<string, string>);
-  const server = await createServer({ tools: folder, threads: 1, ...options });
-  onTestFinished(() => server.close({ drainMs: 0 }));
-  const connect = async (owner?: string) => {
-    const [near, far] = InMemoryTransport.createLinkedPair();
-    if (owner !== undefined) far.sessionId = owner;
-    await server.connect(far);
-    const received: Messages = [];
-    const client = new Client({ name: 'test', version: '1' });
-    await client.connect(near);
-    const { onmessage } = near;
-    near.onmessage = (message, extra) => {
-      received.push(message as Messages[number]);
-      onmessage?.(message, extra);
-    };
-    const ask = (method: string, params: object) => ({ method, params: params as Record<string, unknown> });
-    return {
-      received,
-      async start(name: string, args: object = {}): Promise<string> {
-        const params = { name, arguments: args, task: {}, _meta: { progressToken: name } };
-        return (await client.request(ask('tools/call', params), CreateTaskResultSchema)).task.taskId;
-      },
-      result: (taskId: string) => client.request(ask('tasks/result', { taskId }), CallToolResultSchema),
-      get: (taskId: string) => client.request(ask('tasks/get', { taskId }), GetTaskResultSchema),
-      cancel: (taskId: string) => client.request(ask('tasks/cancel', { taskId }), GetTaskResultSchema),
-      /** Resolves once a task has reported progress, and so is running. */
-      running: async (taskId: string) => {
-        while (
-          !received.some(
-            ({ params }) => JSON.stringify(params ?? {}).includes(taskId) && 'progress' in params!,
-          )
-        ) {
-          await new Promise(setImmediate);
-        }
-      },
-    };
-  };
-  return { server, connect };
-}
-
-const metaOf = (result: { _meta?: Record<string, unknown> | undefined }) =>
-  result._meta?.[TASK_META] as TaskMeta;
+import { metaOf, serve as serveWith } from './serve.ts';
 
 const SPIN = 'run: (_, { progress }) => { progress(1); while (true); }';
 const SPIN_UNTIL_STOPPED =
@@ -63,7 +11,10 @@ const SPIN_UNTIL_STOPPED =
 const QUICK = "run: () => 'quick'";
 const QUICK_IO = "workload: 'io', run: () => 'quick'";
 
-describe('The pool', () => {
+describe.each(['thread', 'process'] as const)('The pool, isolated by %s', (isolation) => {
+  const serve = (tools: Record<string, string>, options: Partial<ServerOptions> = {}) =>
+    serveWith(tools, { isolation, ...options });
+
   it('runs CPU tasks at the same time, each alone on its thread', async () => {
     // Each waits in a synchronous loop until the other has started.
     const meet = `input: z.object({ mine: z.string(), theirs: z.string() }), run: ({ mine, theirs }) => {
@@ -74,7 +25,7 @@ describe('The pool', () => {
     const folder = await folderWith({
       'meet.js': toolSource(meet, "import { existsSync, writeFileSync } from 'node:fs';"),
     });
-    const server = await createServer({ tools: folder, threads: 2 });
+    const server = await createServer({ tools: folder, threads: 2, isolation });
     onTestFinished(() => server.close({ drainMs: 0 }));
     const [near, far] = InMemoryTransport.createLinkedPair();
     await server.connect(far);

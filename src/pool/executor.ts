@@ -1,0 +1,45 @@
+import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import type { Link } from './host.ts';
+import { PiscinaHost } from './piscina-host.ts';
+
+/*
+ * The executor's process: hosts the threads, and passes messages on between them and the server. Whatever
+ * a tool does to its process, it does to this one.
+ */
+const host = new PiscinaHost();
+const links = new Map<number, Link>();
+
+const send = (message: FromExecutor) => {
+  // The server has gone where it cannot be sent; that is heard of below.
+  if (process.connected) process.send!(message, undefined, undefined, () => {});
+};
+
+process.on('message', (message: ToExecutor) => {
+  const { link: id } = message;
+  switch (message.type) {
+    case 'open': {
+      const link = host.open(message.spec, {
+        message: (from) => send({ type: 'message', link: id, message: from }),
+        // Only another process can be lost.
+        lost: () => {},
+        ended: (reason, kind) => {
+          links.delete(id);
+          send({ type: 'ended', link: id, reason, kind });
+        },
+      });
+      links.set(id, link);
+      return;
+    }
+    case 'post':
+      links.get(id)?.post(message.message);
+      return;
+    case 'end':
+      links.get(id)?.end();
+  }
+});
+
+// No tool outlives the server. Not by exit(), which waits for threads that are blocked in native code.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+
+// A terminal sends these to the whole group; the server decides when its tasks end.
+process.on('SIGINT', () => {}).on('SIGTERM', () => {});

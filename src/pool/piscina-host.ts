@@ -1,0 +1,96 @@
+import { fileURLToPath } from 'node:url';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
+import type { FromThread, Lease, ToThread } from './messages.ts';
+
+/** After which a thread that does not end, blocked in native code, is no longer waited for. */
+const LONGEST_END_MS = 5000;
+
+/**
+ * Threads of this process. Each has a Piscina to itself, because Piscina gives all its threads the same
+ * heap limit, and is leased from it for as long as it lives: tasks reach the thread over a port of its own.
+ */
+export class PiscinaHost implements ThreadHost {
+  /** Those whose thread has not ended altogether. */
+  readonly #links = new Set<PiscinaLink>();
+
+  open(spec: ThreadSpec, events: LinkEvents): Link {
+    const link = new PiscinaLink(spec, events);
+    this.#links.add(link);
+    void link.gone.then(() => this.#links.delete(link));
+    return link;
+  }
+
+  async close(): Promise<void> {
+    for (const link of this.#links) link.end();
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, LONGEST_END_MS)));
+    await Promise.race([Promise.all([...this.#links].map((link) => link.gone)), enough]);
+    clearTimeout(timer);
+  }
+}
+
+class PiscinaLink implements Link {
+  /** Resolves when the thread is no more. */
+  readonly gone: Promise<void>;
+  readonly #piscina: Piscina;
+  readonly #flags: Int32Array;
+  readonly #posted = sharedCells(1);
+  readonly #port: MessagePort;
+  readonly #lease = new AbortController();
+
+  constructor({ places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
+    this.#piscina = new Piscina({
+      filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
+      minThreads: 1,
+      maxThreads: 1,
+      resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
+      // With atomics a thread sleeps between Piscina's messages, and would not hear its own port.
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    // Whatever it is, the lease ends with it.
+    this.#piscina.on('error', () => {});
+    this.#flags = sharedCells(places);
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    port1.on('message', (message: FromThread) => events.message(message));
+    const lease: Lease = { port: port2, flags: this.#flags, posted: this.#posted, alone: places === 1 };
+    const { signal } = this.#lease;
+    const ended = (reason: string) => {
+      port1.close();
+      events.ended(reason, signal.aborted ? 'asked' : 'fault');
+      return this.#piscina.destroy();
+    };
+    this.gone = this.#piscina.run(lease, { transferList: [port2], signal }).then(
+      () => ended('the thread ended'),
+      (error: unknown) => ended(faultOf(error, maxMemoryMb)),
+    );
+  }
+
+  post(message: ToThread): void {
+    // A task that computes reads no message, but sees its flag.
+    Atomics.store(this.#flags, message.place, message.type === 'cancel' ? 1 : 0);
+    this.#port.postMessage(message);
+    Atomics.add(this.#posted, 0, 1);
+    Atomics.notify(this.#posted, 0);
+  }
+
+  end(): void {
+    this.#lease.abort();
+  }
+}
+
+function sharedCells(count: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT));
+}
+
+function faultOf(error: unknown, maxMemoryMb: number): string {
+  if ((error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return `out of memory: the limit is ${maxMemoryMb} MB`;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const exit = /^worker exited with code: (\d+)$/.exec(message);
+  return exit === null ? message : `the thread exited with code ${exit[1]}`;
+}
