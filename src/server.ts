@@ -30,6 +30,12 @@ export interface ServerOptions {
   isolation?: Isolation;
   /** Threads for CPU-bound tools; one more serves `io` tools. Default: the machine's available parallelism. */
   threads?: number;
+  /**
+   * What the process in which the tools run may hold, in megabytes of resident size; over it, the task that
+   * holds the most fails. Default: with `isolation: 'process'` 1,536, or half of the machine's memory where that
+   * is less; otherwise, as that process holds all else too, no limit.
+   */
+  maxMemoryMb?: number;
   /** How many `io` tasks run at once. Default 1,000. */
   ioConcurrency?: number;
   /** How long a task that is cancelled or has timed out may take to stop before its thread is ended. Default 250. */
@@ -96,7 +102,8 @@ export class TaskServer {
       threads: options.threads ?? availableParallelism(),
       ioConcurrency: options.ioConcurrency ?? 1000,
       graceMs: options.graceMs ?? 250,
-      moduleOf: (tool) => catalog.get(tool)!.module,
+      maxMemoryMb: options.maxMemoryMb,
+      tools: catalog,
       log,
     });
     const engine = new Engine({
@@ -183,7 +190,7 @@ function defaultOwner({ authInfo, sessionId }: Extra): string {
 }
 
 function checkNumbers(options: ServerOptions): void {
-  const whole = ['threads', 'ioConcurrency', 'pageSize', 'maxTasksPerOwner', 'maxLookUpMisses'] as const;
+  const whole = ['threads', 'ioConcurrency', 'maxMemoryMb', 'pageSize', 'maxTasksPerOwner', 'maxLookUpMisses'] as const;
   for (const key of whole) {
     const value = options[key];
     if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {

@@ -70,6 +70,11 @@ export interface ToolOptions<
   workload?: Workload;
   /** How long one run may take, counted from its start, not from when it was queued. Default: no limit. */
   timeoutMs?: number;
+  /**
+   * What the JavaScript heap of the tool's thread may hold, in megabytes. Buffers are not in it; the
+   * server's own limit counts them. The thread of `io` tools has the highest limit of them all. Default 512.
+   */
+  maxMemoryMb?: number;
   /** How long a task is kept from its creation, where the caller asks for nothing else. */
   ttlMs?: number;
   /** The pause between polls that is suggested to clients. */
@@ -78,6 +83,8 @@ export interface ToolOptions<
 }
 
 const TOOL = Symbol.for('mcp-taskpool.tool');
+/** Below it, a thread may not even start. */
+const LEAST_MEMORY_MB = 16;
 const CONTENT = Symbol.for('mcp-taskpool.content');
 
 export type Tool<
@@ -131,6 +138,8 @@ function optionsProblem(options: ToolOptions<ObjectSchema, ObjectSchema | undefi
     if (value !== undefined && !(Number.isFinite(value) && value > 0))
       return `\`${key}\` must be a positive number of milliseconds`;
   }
+  if (options.maxMemoryMb !== undefined && !(options.maxMemoryMb >= LEAST_MEMORY_MB))
+    return `\`maxMemoryMb\` must be a number of megabytes, at least ${LEAST_MEMORY_MB}`;
   return undefined;
 }
 

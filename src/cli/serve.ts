@@ -4,6 +4,7 @@ interface Options {
   tools: string;
   threads?: number;
   isolation: 'process' | 'thread';
+  maxMemoryMb?: number;
   lenient?: boolean;
   grace?: number;
   drain: number;
@@ -28,6 +29,11 @@ export function serveCommand(): Command {
         .choices(['process', 'thread'])
         .default('process'),
     )
+    .option(
+      '--max-memory-mb <n>',
+      "what the tools' process may hold (default: 1536, or half of the machine's memory where that is less)",
+      count,
+    )
     .option('--lenient', 'leave out tool modules that do not load, with a warning, instead of not starting')
     .option(
       '--grace <ms>',
@@ -43,7 +49,7 @@ export function serveCommand(): Command {
     .action(serve);
 }
 
-async function serve({ tools, threads, isolation, lenient, grace, drain, logLevel }: Options): Promise<void> {
+async function serve({ tools, threads, isolation, maxMemoryMb, lenient, grace, drain, logLevel }: Options): Promise<void> {
   // Loaded here, so that a wrong option is answered at once.
   const [{ destination, pino }, { createServer }, { serveStdio }] = await Promise.all([
     import('pino'),
@@ -56,6 +62,7 @@ async function serve({ tools, threads, isolation, lenient, grace, drain, logLeve
     log,
     isolation,
     ...(threads !== undefined && { threads }),
+    ...(maxMemoryMb !== undefined && { maxMemoryMb }),
     ...(lenient !== undefined && { lenient }),
     ...(grace !== undefined && { graceMs: grace }),
   });

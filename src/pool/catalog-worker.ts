@@ -26,11 +26,12 @@ async function read(path: string): Promise<ToolEntry> {
   if (!/^[A-Za-z0-9_.-]{1,128}$/.test(name)) {
     throw new Error(`"${name}" cannot be a tool's name: use letters, digits, and the characters _ - .`);
   }
-  const { title, description, annotations, timeoutMs, ttlMs, pollIntervalMs } = tool;
+  const { title, description, annotations, maxMemoryMb, timeoutMs, ttlMs, pollIntervalMs } = tool;
   return {
     path,
     module,
     lane: tool.workload ?? 'cpu',
+    maxMemoryMb,
     timeoutMs,
     ttlMs,
     pollIntervalMs,

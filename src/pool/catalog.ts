@@ -12,6 +12,7 @@ export interface ToolEntry {
   readonly module: string;
   readonly lane: Lane;
   readonly task: TaskSupport;
+  readonly maxMemoryMb: number | undefined;
   readonly timeoutMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly pollIntervalMs: number | undefined;

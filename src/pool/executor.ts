@@ -1,4 +1,4 @@
-import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import type { ExecutorOptions, FromExecutor, ToExecutor } from './executor-messages.ts';
 import type { Link } from './host.ts';
 import { PiscinaHost } from './piscina-host.ts';
 
@@ -6,7 +6,8 @@ import { PiscinaHost } from './piscina-host.ts';
  * The executor's process: hosts the threads, and passes messages on between them and the server. Whatever
  * a tool does to its process, it does to this one.
  */
-const host = new PiscinaHost();
+const { maxMemoryMb } = JSON.parse(process.argv[2]!) as ExecutorOptions;
+const host = new PiscinaHost(maxMemoryMb);
 const links = new Map<number, Link>();
 
 const send = (message: FromExecutor) => {

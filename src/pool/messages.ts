@@ -13,9 +13,14 @@ export interface Lease {
   readonly flags: Int32Array;
   /** One cell that counts the messages to the thread, which may sleep on it. */
   readonly posted: Int32Array;
+  /** See {@link MEMORY}. */
+  readonly memory: Int32Array;
   /** Whether the thread serves one task at a time. */
   readonly alone: boolean;
 }
+
+/** The cells of {@link Lease.memory}: what the thread holds, in megabytes, and whether that was asked for. */
+export const MEMORY = { held: 0, asked: 1 } as const;
 
 /** To the thread. */
 export type ToThread =
@@ -29,7 +34,9 @@ export type ToThread =
       /** The task's cell in {@link Lease.flags}. */
       readonly place: number;
     }
-  | { readonly type: 'cancel'; readonly taskId: string; readonly place: number };
+  | { readonly type: 'cancel'; readonly taskId: string; readonly place: number }
+  /** Asks for what the thread holds, in {@link Lease.memory}. */
+  | { readonly type: 'measure' };
 
 /** From the thread. */
 export type FromThread =

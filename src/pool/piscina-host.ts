@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
-import type { FromThread, Lease, ToThread } from './messages.ts';
+import { MEMORY, type FromThread, type Lease, type ToThread } from './messages.ts';
+import { Watchdog, type Watched } from './watchdog.ts';
 
 /** After which a thread that does not end, blocked in native code, is no longer waited for. */
 const LONGEST_END_MS = 5000;
@@ -14,6 +15,12 @@ const LONGEST_END_MS = 5000;
 export class PiscinaHost implements ThreadHost {
   /** Those whose thread has not ended altogether. */
   readonly #links = new Set<PiscinaLink>();
+  readonly #watchdog: Watchdog | undefined;
+
+  /** @param maxMemoryMb what the process may hold, its resident size; undefined: anything */
+  constructor(maxMemoryMb: number | undefined) {
+    if (maxMemoryMb !== undefined) this.#watchdog = new Watchdog(maxMemoryMb, this.#links);
+  }
 
   open(spec: ThreadSpec, events: LinkEvents): Link {
     const link = new PiscinaLink(spec, events);
@@ -23,6 +30,7 @@ export class PiscinaHost implements ThreadHost {
   }
 
   async close(): Promise<void> {
+    this.#watchdog?.close();
     for (const link of this.#links) link.end();
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, LONGEST_END_MS)));
@@ -31,14 +39,18 @@ export class PiscinaHost implements ThreadHost {
   }
 }
 
-class PiscinaLink implements Link {
+class PiscinaLink implements Link, Watched {
   /** Resolves when the thread is no more. */
   readonly gone: Promise<void>;
+  busySince = 0;
   readonly #piscina: Piscina;
   readonly #flags: Int32Array;
   readonly #posted = sharedCells(1);
+  readonly #memory = sharedCells(2);
   readonly #port: MessagePort;
   readonly #lease = new AbortController();
+  /** Why it is ended, where it is we who do that. */
+  #reason: string | undefined;
 
   constructor({ places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
     this.#piscina = new Piscina({
@@ -56,11 +68,11 @@ class PiscinaLink implements Link {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.on('message', (message: FromThread) => events.message(message));
-    const lease: Lease = { port: port2, flags: this.#flags, posted: this.#posted, alone: places === 1 };
+    const lease: Lease = { port: port2, flags: this.#flags, posted: this.#posted, memory: this.#memory, alone: places === 1 };
     const { signal } = this.#lease;
     const ended = (reason: string) => {
       port1.close();
-      events.ended(reason, signal.aborted ? 'asked' : 'fault');
+      events.ended(this.#reason ?? reason, signal.aborted && this.#reason === undefined ? 'asked' : 'fault');
       return this.#piscina.destroy();
     };
     this.gone = this.#piscina.run(lease, { transferList: [port2], signal }).then(
@@ -70,15 +82,29 @@ class PiscinaLink implements Link {
   }
 
   post(message: ToThread): void {
+    if (message.type === 'run') this.busySince = performance.now();
     // A task that computes reads no message, but sees its flag.
-    Atomics.store(this.#flags, message.place, message.type === 'cancel' ? 1 : 0);
+    if (message.type !== 'measure') {
+      Atomics.store(this.#flags, message.place, message.type === 'cancel' ? 1 : 0);
+    }
     this.#port.postMessage(message);
     Atomics.add(this.#posted, 0, 1);
     Atomics.notify(this.#posted, 0);
   }
 
-  end(): void {
+  end(reason?: string): void {
+    this.#reason = reason;
     this.#lease.abort();
+  }
+
+  measure(): void {
+    Atomics.store(this.#memory, MEMORY.asked, 1);
+    this.post({ type: 'measure' });
+  }
+
+  get heldMb(): number | undefined {
+    const answered = Atomics.load(this.#memory, MEMORY.asked) === 0;
+    return answered ? Atomics.load(this.#memory, MEMORY.held) : undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { Log } from '../tasks/log.ts';
 import type { Run, RunHooks, Runner } from '../tasks/runner.ts';
 import type { Call, Lane } from '../tasks/task.ts';
@@ -5,16 +6,22 @@ import { CrashRecord } from './crash-record.ts';
 import type { ThreadHost } from './host.ts';
 import { PiscinaHost } from './piscina-host.ts';
 import { ProcessHost } from './process-host.ts';
-import { Thread } from './thread.ts';
+import { Thread, type ThreadEvents } from './thread.ts';
+import { ThreadGroup } from './thread-group.ts';
 
-/** Shared threads that wait for their last obedient tasks, beyond which the oldest is ended. */
-const MOST_RETIRING = 4;
+/** Of a thread's heap, where the tool says nothing. */
 const DEFAULT_MEMORY_MB = 512;
-const FIRST_RESTART_MS = 100;
-const LONGEST_RESTART_MS = 10_000;
 
 /** Where tools run: in threads of a child process, or of this one. */
 export type Isolation = 'process' | 'thread';
+
+/** What the pool needs to know of a tool. */
+interface PooledTool {
+  /** The module's URL. */
+  readonly module: string;
+  readonly lane: Lane;
+  readonly maxMemoryMb: number | undefined;
+}
 
 export interface PoolOptions {
   readonly isolation: Isolation;
@@ -24,8 +31,9 @@ export interface PoolOptions {
   readonly ioConcurrency: number;
   /** How long a task that is asked to stop may take before its thread is ended. */
   readonly graceMs: number;
-  /** The URL of a tool's module. */
-  readonly moduleOf: (tool: string) => string;
+  /** What the process in which the tools run may hold: its resident size. Default: no limit, but in a child {@link defaultLimitMb}. */
+  readonly maxMemoryMb: number | undefined;
+  readonly tools: ReadonlyMap<string, PooledTool>;
   readonly log: Log;
 }
 
@@ -38,26 +46,29 @@ export class ThreadPool implements Runner {
   onRoom: (lane: Lane) => void = () => {};
   readonly #options: PoolOptions;
   readonly #host: ThreadHost;
-  readonly #threads: Record<Lane, Set<Thread>> = { cpu: new Set(), io: new Set() };
-  /** Those that would start a call at once; the last one that became free is the first to be used. */
-  readonly #free: Record<Lane, Thread[]> = { cpu: [], io: [] };
-  readonly #retiring = new Set<Thread>();
-  readonly #restarts = new Set<NodeJS.Timeout>();
+  readonly #groups: Record<Lane, ThreadGroup>;
   readonly #crashes = new CrashRecord();
   #lastThread = 0;
-  /** Threads that ended before they had started, in a row. */
-  #stillborn = 0;
-  #closed = false;
 
   constructor(options: PoolOptions) {
+    const { isolation, maxMemoryMb, threads, ioConcurrency, tools, log } = options;
     this.#options = options;
-    this.#host = options.isolation === 'process' ? new ProcessHost(options.log) : new PiscinaHost();
-    for (let thread = 0; thread < options.threads; thread++) this.#add('cpu');
-    this.#add('io');
+    this.#host =
+      isolation === 'process'
+        ? new ProcessHost({ maxMemoryMb: maxMemoryMb ?? defaultLimitMb() }, log)
+        : new PiscinaHost(maxMemoryMb);
+    const limits = [...tools.values()]
+      .filter(({ lane }) => lane === 'io')
+      .map((tool) => tool.maxMemoryMb ?? DEFAULT_MEMORY_MB);
+    this.#groups = {
+      cpu: this.#group('cpu', threads, 1, DEFAULT_MEMORY_MB),
+      // They share a thread, and so its limit.
+      io: this.#group('io', 1, ioConcurrency, limits.length === 0 ? DEFAULT_MEMORY_MB : Math.max(...limits)),
+    };
   }
 
   hasRoom(lane: Lane): boolean {
-    return this.#free[lane].length > 0;
+    return this.#groups[lane].hasRoom;
   }
 
   refusal({ tool }: Call): string | undefined {
@@ -65,65 +76,37 @@ export class ThreadPool implements Runner {
   }
 
   start(taskId: string, { tool, args, lane, timeoutMs }: Call, hooks: RunHooks): Run {
-    const free = this.#free[lane];
-    const thread = free.at(-1)!;
-    thread.run({ taskId, tool, module: this.#options.moduleOf(tool), args }, timeoutMs, hooks);
-    if (!thread.hasRoom) free.pop();
+    const group = this.#groups[lane];
+    const { module, maxMemoryMb = DEFAULT_MEMORY_MB } = this.#options.tools.get(tool)!;
+    const thread = group.take(lane === 'cpu' ? maxMemoryMb : undefined);
+    thread.run({ taskId, tool, module, args }, timeoutMs, hooks);
+    group.taken(thread);
     return { thread: thread.id, stop: () => thread.stop(taskId) };
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const restart of this.#restarts) clearTimeout(restart);
-    for (const thread of [...this.#threads.cpu, ...this.#threads.io]) thread.end('the server is closing');
+    for (const group of Object.values(this.#groups)) group.close('the server is closing');
     await this.#host.close();
   }
 
-  #add(lane: Lane): void {
-    const places = lane === 'cpu' ? 1 : this.#options.ioConcurrency;
-    const spec = { places, maxMemoryMb: DEFAULT_MEMORY_MB };
-    const thread = new Thread(++this.#lastThread, this.#host, spec, this.#options.graceMs, {
-      room: () => {
-        this.#stillborn = 0;
-        if (!this.#free[lane].includes(thread)) this.#free[lane].push(thread);
-        this.onRoom(lane);
+  #group(lane: Lane, size: number, places: number, maxMemoryMb: number): ThreadGroup {
+    const { graceMs, log } = this.#options;
+    const open = (limitMb: number, events: ThreadEvents) =>
+      new Thread(++this.#lastThread, this.#host, { places, maxMemoryMb: limitMb }, graceMs, events);
+    return new ThreadGroup(
+      { size, shared: places > 1, maxMemoryMb, open },
+      {
+        room: () => this.onRoom(lane),
+        gone: (thread, reason, kind, tools) => {
+          if (kind === 'crash') for (const tool of tools) this.#crashes.add(tool);
+          log[kind === 'asked' ? 'info' : 'warn']({ thread: thread.id, lane, reason }, 'a thread ended');
+        },
       },
-      retired: () => {
-        this.#dismiss(lane, thread);
-        this.#retiring.add(thread);
-        const [oldest] = this.#retiring;
-        if (this.#retiring.size > MOST_RETIRING) oldest!.end('too many threads had retired');
-        this.#add(lane);
-      },
-      lost: () => this.#dismiss(lane, thread),
-      gone: (reason, kind, tools) => {
-        if (this.#closed) return;
-        if (kind === 'crash') for (const tool of tools) this.#crashes.add(tool);
-        this.#options.log[kind === 'asked' ? 'info' : 'warn'](
-          { thread: thread.id, lane, reason },
-          'a thread ended',
-        );
-        this.#dismiss(lane, thread);
-        if (this.#retiring.delete(thread)) return;
-        if (thread.started) this.#add(lane);
-        else this.#addLater(lane);
-      },
-    });
-    this.#threads[lane].add(thread);
+    );
   }
+}
 
-  /** After a thread that ended before it had started: the next one might as well, so wait, longer each time. */
-  #addLater(lane: Lane): void {
-    const pause = Math.min(FIRST_RESTART_MS * 2 ** this.#stillborn++, LONGEST_RESTART_MS);
-    const restart = setTimeout(() => {
-      this.#restarts.delete(restart);
-      this.#add(lane);
-    }, pause);
-    this.#restarts.add(restart);
-  }
-
-  #dismiss(lane: Lane, thread: Thread): void {
-    this.#threads[lane].delete(thread);
-    this.#free[lane] = this.#free[lane].filter((free) => free !== thread);
-  }
+/** Of the tools' process: 1,536 MB, or half of the machine's memory where that is less. */
+function defaultLimitMb(): number {
+  return Math.min(1536, Math.floor(totalmem() / 2 / 2 ** 20));
 }

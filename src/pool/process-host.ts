@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../tasks/log.ts';
-import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import type { ExecutorOptions, FromExecutor, ToExecutor } from './executor-messages.ts';
 import type { Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -21,6 +21,7 @@ const LAST_WORDS_MS = 50;
  * us through a pipe: the runtime says there what it died of.
  */
 export class ProcessHost implements ThreadHost {
+  readonly #options: ExecutorOptions;
   readonly #log: Log;
   readonly #links = new Map<number, LinkEvents>();
   #lastLink = 0;
@@ -31,7 +32,8 @@ export class ProcessHost implements ThreadHost {
   #restart: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(log: Log) {
+  constructor(options: ExecutorOptions, log: Log) {
+    this.#options = options;
     this.#log = log;
   }
 
@@ -70,7 +72,7 @@ export class ProcessHost implements ThreadHost {
 
   #start(): void {
     this.#restart = undefined;
-    const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), {
+    const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), [JSON.stringify(this.#options)], {
       serialization: 'advanced',
       stdio: ['ignore', 2, 'pipe', 'ipc'],
     });

@@ -5,7 +5,7 @@ import type { EndKind, Link, ThreadHost, ThreadSpec } from './host.ts';
 import type { FromThread, ToThread } from './messages.ts';
 
 /** What the pool is told of its threads. */
-interface ThreadEvents {
+export interface ThreadEvents {
   /** A place has become free; the first time, once the thread has started. */
   room(): void;
   /** The thread takes no more tasks, and ends when those that still obey have finished. */
@@ -22,6 +22,7 @@ interface Occupant {
   readonly tool: string;
   readonly place: number;
   readonly hooks: RunHooks;
+  readonly timeoutMs: number | undefined;
   timeout?: NodeJS.Timeout;
   /** Set while it has been asked to stop and may still do so by itself. */
   grace?: NodeJS.Timeout;
@@ -46,6 +47,8 @@ interface Occupant {
 export class Thread {
   /** Tells it from all other threads of the pool. */
   readonly id: number;
+  /** Its heap limit. */
+  readonly maxMemoryMb: number;
   readonly #events: ThreadEvents;
   readonly #graceMs: number;
   readonly #link: Link;
@@ -59,6 +62,7 @@ export class Thread {
 
   constructor(id: number, host: ThreadHost, spec: ThreadSpec, graceMs: number, events: ThreadEvents) {
     this.id = id;
+    this.maxMemoryMb = spec.maxMemoryMb;
     this.#events = events;
     this.#graceMs = graceMs;
     this.#shared = spec.places > 1;
@@ -94,23 +98,14 @@ export class Thread {
       tool,
       place,
       hooks,
+      timeoutMs,
       heard: false,
       askedAgain: false,
       overdue: false,
       ended: false,
     };
     this.#running.set(taskId, occupant);
-    if (timeoutMs !== undefined) {
-      occupant.timeout = setTimeout(() => {
-        const outcome: Outcome = {
-          type: 'error',
-          code: ErrorCode.timeout,
-          message: `${tool} timed out after ${timeoutMs} ms`,
-        };
-        this.#finish(occupant, outcome);
-        this.stop(taskId);
-      }, timeoutMs);
-    }
+    if (this.#state !== 'starting') this.#limitTime(occupant);
     this.#link.post({ type: 'run', ...message, place });
   }
 
@@ -130,7 +125,8 @@ export class Thread {
     if (message.type === 'ready') {
       this.#started = true;
       this.#state = 'ready';
-      this.#events.room();
+      for (const occupant of this.#running.values()) this.#limitTime(occupant);
+      if (this.hasRoom) this.#events.room();
       return;
     }
     const occupant = this.#running.get(message.taskId);
@@ -150,6 +146,16 @@ export class Thread {
         if (this.#state === 'ready') this.#events.room();
         else this.#endWhenAlone();
     }
+  }
+
+  #limitTime(occupant: Occupant): void {
+    const { taskId, tool, timeoutMs, ended } = occupant;
+    if (timeoutMs === undefined || ended) return;
+    occupant.timeout = setTimeout(() => {
+      const message = `${tool} timed out after ${timeoutMs} ms`;
+      this.#finish(occupant, { type: 'error', code: ErrorCode.timeout, message });
+      this.stop(taskId);
+    }, timeoutMs);
   }
 
   #askToStop(occupant: Occupant): void {

@@ -3,14 +3,14 @@ import { isTool, type Tool } from '../tool.ts';
 import type { Outcome } from '../tasks/task.ts';
 import { CallContext } from './context.ts';
 import { Lingerer } from './linger.ts';
-import type { FromThread, Lease, ToThread } from './messages.ts';
+import { MEMORY, type FromThread, type Lease, type ToThread } from './messages.ts';
 import { describe, errorResult, toOutcome } from './result.ts';
 
 /**
  * The thread's end of the pool: Piscina calls it once, and it serves tasks from the port for as long
  * as the thread lives. It never returns; the pool ends it by ending the thread.
  */
-export default function serve({ port, flags, posted, alone }: Lease): Promise<never> {
+export default function serve({ port, flags, posted, memory, alone }: Lease): Promise<never> {
   const send = (message: FromThread) => port.postMessage(message);
   const running = new Map<string, CallContext>();
   const lingerer = new Lingerer(port, posted);
@@ -32,6 +32,9 @@ export default function serve({ port, flags, posted, alone }: Lease): Promise<ne
       case 'cancel':
         send({ type: 'cancelling', taskId: message.taskId });
         running.get(message.taskId)?.cancel();
+        return;
+      case 'measure':
+        measure(memory);
     }
   }
 
@@ -66,6 +69,13 @@ export default function serve({ port, flags, posted, alone }: Lease): Promise<ne
       send({ type: 'finished', taskId, outcome });
     }
   }
+}
+
+/** Says what this thread holds: its heap, and its buffers beside it. */
+function measure(memory: Int32Array): void {
+  const { heapTotal, external } = process.memoryUsage();
+  Atomics.store(memory, MEMORY.held, Math.round((heapTotal + external) / 2 ** 20));
+  Atomics.store(memory, MEMORY.asked, 0);
 }
 
 /** The tools that were called on this thread, by their modules. */

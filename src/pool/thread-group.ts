@@ -1,0 +1,123 @@
+import type { EndKind } from './host.ts';
+import type { Thread, ThreadEvents } from './thread.ts';
+
+/** Shared threads that wait for their last obedient tasks, beyond which the oldest is ended. */
+const MOST_RETIRING = 4;
+const FIRST_RESTART_MS = 100;
+const LONGEST_RESTART_MS = 10_000;
+
+interface GroupEvents {
+  /** There is room for a task. */
+  room(): void;
+  gone(thread: Thread, reason: string, kind: EndKind, tools: readonly string[]): void;
+}
+
+export interface GroupOptions {
+  /** How many threads there are to be. */
+  readonly size: number;
+  /** Whether a thread serves many tasks: one that retires is then replaced while it serves its last. */
+  readonly shared: boolean;
+  /** The heap limit of the threads that it starts with, in megabytes. */
+  readonly maxMemoryMb: number;
+  readonly open: (maxMemoryMb: number, events: ThreadEvents) => Thread;
+}
+
+/** The threads of one lane: as many as there are to be, whatever becomes of each. */
+export class ThreadGroup {
+  readonly #options: GroupOptions;
+  readonly #events: GroupEvents;
+  readonly #threads = new Set<Thread>();
+  /** Those that would start a task at once; the last one that became free is the first to be used. */
+  #free: Thread[] = [];
+  readonly #retiring = new Set<Thread>();
+  readonly #restarts = new Set<NodeJS.Timeout>();
+  /** Threads that ended before they had started, in a row. */
+  #stillborn = 0;
+  #closed = false;
+
+  constructor(options: GroupOptions, events: GroupEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#fill();
+  }
+
+  get hasRoom(): boolean {
+    return this.#free.length > 0;
+  }
+
+  /**
+   * A thread for one more task, whose heap limit is this one. Only where there is room. Where no thread
+   * with that limit is free, another gives way to a new one.
+   */
+  take(maxMemoryMb = this.#options.maxMemoryMb): Thread {
+    const thread = this.#free.findLast((free) => free.maxMemoryMb === maxMemoryMb);
+    if (thread !== undefined) return thread;
+    const [idle] = this.#free;
+    this.#dismiss(idle!);
+    idle!.end('the thread gave way to one with another memory limit');
+    return this.#add(maxMemoryMb);
+  }
+
+  /** Says that a task was given to the thread. */
+  taken(thread: Thread): void {
+    if (!thread.hasRoom) this.#free = this.#free.filter((free) => free !== thread);
+  }
+
+  /** Ends all threads, for this reason. */
+  close(reason: string): void {
+    this.#closed = true;
+    for (const restart of this.#restarts) clearTimeout(restart);
+    for (const thread of [...this.#threads, ...this.#retiring]) thread.end(reason);
+  }
+
+  #fill(): void {
+    while (!this.#closed && this.#threads.size + this.#restarts.size < this.#options.size) this.#add();
+  }
+
+  #add(maxMemoryMb = this.#options.maxMemoryMb): Thread {
+    const thread = this.#options.open(maxMemoryMb, {
+      room: () => {
+        this.#stillborn = 0;
+        if (!this.#free.includes(thread)) this.#free.push(thread);
+        this.#events.room();
+      },
+      retired: () => {
+        this.#free = this.#free.filter((free) => free !== thread);
+        if (!this.#options.shared) return;
+        this.#threads.delete(thread);
+        this.#retiring.add(thread);
+        const [oldest] = this.#retiring;
+        if (this.#retiring.size > MOST_RETIRING) oldest!.end('too many threads had retired');
+        this.#fill();
+      },
+      lost: () => {
+        this.#free = this.#free.filter((free) => free !== thread);
+      },
+      gone: (reason, kind, tools) => {
+        if (this.#closed) return;
+        this.#events.gone(thread, reason, kind, tools);
+        this.#dismiss(thread);
+        this.#retiring.delete(thread);
+        if (!thread.started && kind !== 'asked') this.#pause();
+        this.#fill();
+      },
+    });
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  #dismiss(thread: Thread): void {
+    this.#threads.delete(thread);
+    this.#free = this.#free.filter((free) => free !== thread);
+  }
+
+  /** After a thread that ended before it had started: the next one might as well, so wait, longer each time. */
+  #pause(): void {
+    const pause = Math.min(FIRST_RESTART_MS * 2 ** this.#stillborn++, LONGEST_RESTART_MS);
+    const restart = setTimeout(() => {
+      this.#restarts.delete(restart);
+      this.#fill();
+    }, pause);
+    this.#restarts.add(restart);
+  }
+}
