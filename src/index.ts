@@ -1,4 +1,5 @@
-export { createServer, type ServerOptions, type TaskServer } from './server.ts';
+export type { ServerOptions } from './options.ts';
+export { createServer, type TaskServer } from './server.ts';
 export {
   CatalogError,
   ErrorCode,

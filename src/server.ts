@@ -3,69 +3,18 @@ import { fileURLToPath } from 'node:url';
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { CatalogError, OptionError } from './errors.ts';
+import { CatalogError } from './errors.ts';
+import { checkOptions, type ServerOptions } from './options.ts';
 import { readCatalog, type Catalog } from './pool/catalog.ts';
-import { ThreadPool, type Isolation } from './pool/pool.ts';
+import { ThreadPool } from './pool/pool.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
-import type { TaskStore } from './tasks/store.ts';
 import { CAPABILITIES, Connection, type Extra, type Service } from './wire/2025-11-25.ts';
 import { LookUps } from './wire/look-ups.ts';
 import { ownToolsOf } from './wire/own-tools.ts';
 import { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
-
-export interface ServerOptions {
-  /** The folder of tool modules. */
-  tools: string | URL;
-  /** Leaves a module that is at fault out, with a warning in `log`, instead of throwing. Default false. */
-  lenient?: boolean;
-  /** How long one tool module may take to load. Default 10,000. */
-  loadTimeoutMs?: number;
-  /**
-   * Where tools run: in threads of a child process, so that one that exhausts the memory or crashes natively
-   * takes no more than that along, or in threads of this process. Default `thread`.
-   */
-  isolation?: Isolation;
-  /** Threads for CPU-bound tools; one more serves `io` tools. Default: the machine's available parallelism. */
-  threads?: number;
-  /**
-   * What the process in which the tools run may hold, in megabytes of resident size; over it, the task that
-   * holds the most fails. Default: with `isolation: 'process'` 1,536, or half of the machine's memory where that
-   * is less; otherwise, as that process holds all else too, no limit.
-   */
-  maxMemoryMb?: number;
-  /** How many `io` tasks run at once. Default 1,000. */
-  ioConcurrency?: number;
-  /** How long a task that is cancelled or has timed out may take to stop before its thread is ended. Default 250. */
-  graceMs?: number;
-  /** How long a task is kept from its creation, where neither the caller nor the tool says. Default one hour. */
-  defaultTtlMs?: number;
-  /** What longer wishes are cut to. Default 24 hours. */
-  maxTtlMs?: number;
-  /** The pause between polls that is suggested to clients, where the tool says nothing else. Default 1,000. */
-  pollIntervalMs?: number;
-  /** Tasks in one page of `tasks/list`. Default 50. */
-  pageSize?: number;
-  /** Unfinished tasks and calls that one owner may have at a time. Default 100,000. */
-  maxTasksPerOwner?: number;
-  /** Requests for unknown tasks that an owner may make in a minute. Default 100. */
-  maxLookUpMisses?: number;
-  /** Where tasks are kept. Default: in memory. */
-  store?: TaskStore;
-  /**
-   * Who makes a request, and so whose tasks it may see. Default: the issuer, subject (`extra.iss`,
-   * `extra.sub`) and client of its access token, else its HTTP session, else (stdio, in memory) `local`.
-   */
-  owner?: (extra: Extra) => string;
-  /** Where creation, end and retrieval of tasks, and faults, are logged; a pino logger fits. Default: nowhere. */
-  log?: Log;
-  /** What clients are told this server is. Default: this package's name and version. */
-  name?: string;
-  version?: string;
-  instructions?: string;
-}
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 const HOUR_MS = 3_600_000;
@@ -76,7 +25,7 @@ const HOUR_MS = 3_600_000;
  * @throws {OptionError} when an option has a value it cannot have
  */
 export async function createServer(options: ServerOptions): Promise<TaskServer> {
-  checkNumbers(options);
+  checkOptions(options);
   const { log = SILENT } = options;
   const folder = options.tools instanceof URL ? fileURLToPath(options.tools) : options.tools;
   const catalog = await readCatalog(folder, {
@@ -103,6 +52,8 @@ export class TaskServer {
       ioConcurrency: options.ioConcurrency ?? 1000,
       graceMs: options.graceMs ?? 250,
       maxMemoryMb: options.maxMemoryMb,
+      maxResultMb: options.maxResultMb ?? 10,
+      recycleAfter: options.recycleAfter,
       tools: catalog,
       log,
     });
@@ -187,21 +138,4 @@ function defaultOwner({ authInfo, sessionId }: Extra): string {
     return `token:${JSON.stringify([iss ?? null, sub ?? null, authInfo.clientId])}`;
   }
   return sessionId === undefined ? 'local' : `session:${sessionId}`;
-}
-
-function checkNumbers(options: ServerOptions): void {
-  const whole = ['threads', 'ioConcurrency', 'maxMemoryMb', 'pageSize', 'maxTasksPerOwner', 'maxLookUpMisses'] as const;
-  for (const key of whole) {
-    const value = options[key];
-    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
-      throw new OptionError(`${key}: expected a whole number of at least 1, got ${value}`);
-    }
-  }
-  const durations = ['loadTimeoutMs', 'defaultTtlMs', 'maxTtlMs', 'pollIntervalMs', 'graceMs'] as const;
-  for (const key of durations) {
-    const value = options[key];
-    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
-      throw new OptionError(`${key}: expected a positive number of milliseconds, got ${value}`);
-    }
-  }
 }

@@ -75,6 +75,8 @@ export interface ToolOptions<
    * server's own limit counts them. The thread of `io` tools has the highest limit of them all. Default 512.
    */
   maxMemoryMb?: number;
+  /** How large a result may be, as JSON, in megabytes; a larger one fails. Default: the server's `maxResultMb`. */
+  maxResultMb?: number;
   /** How long a task is kept from its creation, where the caller asks for nothing else. */
   ttlMs?: number;
   /** The pause between polls that is suggested to clients. */
@@ -138,6 +140,8 @@ function optionsProblem(options: ToolOptions<ObjectSchema, ObjectSchema | undefi
     if (value !== undefined && !(Number.isFinite(value) && value > 0))
       return `\`${key}\` must be a positive number of milliseconds`;
   }
+  if (options.maxResultMb !== undefined && !(options.maxResultMb > 0))
+    return '`maxResultMb` must be a positive number of megabytes';
   if (options.maxMemoryMb !== undefined && !(options.maxMemoryMb >= LEAST_MEMORY_MB))
     return `\`maxMemoryMb\` must be a number of megabytes, at least ${LEAST_MEMORY_MB}`;
   return undefined;

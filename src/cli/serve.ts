@@ -49,7 +49,16 @@ export function serveCommand(): Command {
     .action(serve);
 }
 
-async function serve({ tools, threads, isolation, maxMemoryMb, lenient, grace, drain, logLevel }: Options): Promise<void> {
+async function serve({
+  tools,
+  threads,
+  isolation,
+  maxMemoryMb,
+  lenient,
+  grace,
+  drain,
+  logLevel,
+}: Options): Promise<void> {
   // Loaded here, so that a wrong option is answered at once.
   const [{ destination, pino }, { createServer }, { serveStdio }] = await Promise.all([
     import('pino'),

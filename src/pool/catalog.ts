@@ -100,7 +100,7 @@ function readSome(
   found: (message: CatalogMessage & { type: 'tool' | 'problem' }) => void,
 ): Promise<string[]> {
   return new Promise((settle) => {
-    const worker = new Worker(new URL('./catalog-worker.js', import.meta.url), { workerData: paths });
+    const worker = new Worker(new URL('./worker/catalog-worker.js', import.meta.url), { workerData: paths });
     let loading: string | undefined;
     let timer: NodeJS.Timeout | undefined;
     let settled = false;

@@ -3,12 +3,6 @@ import type { FromThread, ToThread } from './messages.ts';
 
 /** Both sides of the process boundary: the messages of many threads, each with the number of its link. */
 
-/** What the process is started with, as JSON. */
-export interface ExecutorOptions {
-  /** What the process may hold, its resident size. */
-  readonly maxMemoryMb: number;
-}
-
 export type ToExecutor =
   | { readonly type: 'open'; readonly link: number; readonly spec: ThreadSpec }
   | { readonly type: 'post'; readonly link: number; readonly message: ToThread }

@@ -1,13 +1,12 @@
-import type { ExecutorOptions, FromExecutor, ToExecutor } from './executor-messages.ts';
-import type { Link } from './host.ts';
+import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import type { HostOptions, Link } from './host.ts';
 import { PiscinaHost } from './piscina-host.ts';
 
 /*
  * The executor's process: hosts the threads, and passes messages on between them and the server. Whatever
  * a tool does to its process, it does to this one.
  */
-const { maxMemoryMb } = JSON.parse(process.argv[2]!) as ExecutorOptions;
-const host = new PiscinaHost(maxMemoryMb);
+const host = new PiscinaHost(JSON.parse(process.argv[2]!) as HostOptions);
 const links = new Map<number, Link>();
 
 const send = (message: FromExecutor) => {

@@ -1,5 +1,13 @@
 import type { FromThread, ToThread } from './messages.ts';
 
+/** What all threads of a host have in common. Can be serialised. */
+export interface HostOptions {
+  /** What the process may hold, its resident size; undefined: anything. */
+  readonly maxMemoryMb: number | undefined;
+  /** How large a result may be, where its tool says nothing else. */
+  readonly maxResultMb: number;
+}
+
 /** What a thread is for. */
 export interface ThreadSpec {
   /** How many tasks it serves at a time. */

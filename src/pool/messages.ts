@@ -17,6 +17,8 @@ export interface Lease {
   readonly memory: Int32Array;
   /** Whether the thread serves one task at a time. */
   readonly alone: boolean;
+  /** How large a result may be, where its tool says nothing else. */
+  readonly maxResultMb: number;
 }
 
 /** The cells of {@link Lease.memory}: what the thread holds, in megabytes, and whether that was asked for. */
@@ -45,4 +47,17 @@ export type FromThread =
   | { readonly type: 'log'; readonly taskId: string; readonly entries: readonly LogEntry[] }
   /** The thread has seen a cancellation: its event loop turns. */
   | { readonly type: 'cancelling'; readonly taskId: string }
-  | { readonly type: 'finished'; readonly taskId: string; readonly outcome: Outcome };
+  | {
+      readonly type: 'finished';
+      readonly taskId: string;
+      readonly outcome: Outcome;
+      /** Where the tool threw, for the operator. */
+      readonly stack?: string;
+    }
+  /** An exception or a rejection that nobody caught; of no call, where it comes from what a module does by itself. */
+  | {
+      readonly type: 'fault';
+      readonly call?: { readonly taskId: string; readonly tool: string };
+      readonly message: string;
+      readonly stack: string;
+    };

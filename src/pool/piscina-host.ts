@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import type { Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
+import type { HostOptions, Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
 import { MEMORY, type FromThread, type Lease, type ToThread } from './messages.ts';
 import { Watchdog, type Watched } from './watchdog.ts';
 
@@ -17,13 +17,16 @@ export class PiscinaHost implements ThreadHost {
   readonly #links = new Set<PiscinaLink>();
   readonly #watchdog: Watchdog | undefined;
 
-  /** @param maxMemoryMb what the process may hold, its resident size; undefined: anything */
-  constructor(maxMemoryMb: number | undefined) {
+  readonly #options: HostOptions;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    const { maxMemoryMb } = options;
     if (maxMemoryMb !== undefined) this.#watchdog = new Watchdog(maxMemoryMb, this.#links);
   }
 
   open(spec: ThreadSpec, events: LinkEvents): Link {
-    const link = new PiscinaLink(spec, events);
+    const link = new PiscinaLink(this.#options, spec, events);
     this.#links.add(link);
     void link.gone.then(() => this.#links.delete(link));
     return link;
@@ -52,9 +55,9 @@ class PiscinaLink implements Link, Watched {
   /** Why it is ended, where it is we who do that. */
   #reason: string | undefined;
 
-  constructor({ places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
+  constructor({ maxResultMb }: HostOptions, { places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
     this.#piscina = new Piscina({
-      filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
+      filename: fileURLToPath(new URL('./worker/worker.js', import.meta.url)),
       minThreads: 1,
       maxThreads: 1,
       resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
@@ -68,7 +71,14 @@ class PiscinaLink implements Link, Watched {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.on('message', (message: FromThread) => events.message(message));
-    const lease: Lease = { port: port2, flags: this.#flags, posted: this.#posted, memory: this.#memory, alone: places === 1 };
+    const lease: Lease = {
+      port: port2,
+      flags: this.#flags,
+      posted: this.#posted,
+      memory: this.#memory,
+      alone: places === 1,
+      maxResultMb,
+    };
     const { signal } = this.#lease;
     const ended = (reason: string) => {
       port1.close();

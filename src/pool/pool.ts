@@ -33,6 +33,9 @@ export interface PoolOptions {
   readonly graceMs: number;
   /** What the process in which the tools run may hold: its resident size. Default: no limit, but in a child {@link defaultLimitMb}. */
   readonly maxMemoryMb: number | undefined;
+  readonly maxResultMb: number;
+  /** Tasks after which a thread is replaced; undefined: never. */
+  readonly recycleAfter: number | undefined;
   readonly tools: ReadonlyMap<string, PooledTool>;
   readonly log: Log;
 }
@@ -51,12 +54,12 @@ export class ThreadPool implements Runner {
   #lastThread = 0;
 
   constructor(options: PoolOptions) {
-    const { isolation, maxMemoryMb, threads, ioConcurrency, tools, log } = options;
+    const { isolation, maxMemoryMb, maxResultMb, threads, ioConcurrency, tools, log } = options;
     this.#options = options;
     this.#host =
       isolation === 'process'
-        ? new ProcessHost({ maxMemoryMb: maxMemoryMb ?? defaultLimitMb() }, log)
-        : new PiscinaHost(maxMemoryMb);
+        ? new ProcessHost({ maxMemoryMb: maxMemoryMb ?? defaultLimitMb(), maxResultMb }, log)
+        : new PiscinaHost({ maxMemoryMb, maxResultMb });
     const limits = [...tools.values()]
       .filter(({ lane }) => lane === 'io')
       .map((tool) => tool.maxMemoryMb ?? DEFAULT_MEMORY_MB);
@@ -90,9 +93,16 @@ export class ThreadPool implements Runner {
   }
 
   #group(lane: Lane, size: number, places: number, maxMemoryMb: number): ThreadGroup {
-    const { graceMs, log } = this.#options;
+    const { graceMs, recycleAfter, log } = this.#options;
     const open = (limitMb: number, events: ThreadEvents) =>
-      new Thread(++this.#lastThread, this.#host, { places, maxMemoryMb: limitMb }, graceMs, events);
+      new Thread(
+        ++this.#lastThread,
+        this.#host,
+        { places, maxMemoryMb: limitMb },
+        { graceMs, recycleAfter },
+        log,
+        events,
+      );
     return new ThreadGroup(
       { size, shared: places > 1, maxMemoryMb, open },
       {

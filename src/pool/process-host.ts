@@ -1,8 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../tasks/log.ts';
-import type { ExecutorOptions, FromExecutor, ToExecutor } from './executor-messages.ts';
-import type { Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
+import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import type { HostOptions, Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
@@ -21,7 +21,7 @@ const LAST_WORDS_MS = 50;
  * us through a pipe: the runtime says there what it died of.
  */
 export class ProcessHost implements ThreadHost {
-  readonly #options: ExecutorOptions;
+  readonly #options: HostOptions;
   readonly #log: Log;
   readonly #links = new Map<number, LinkEvents>();
   #lastLink = 0;
@@ -32,7 +32,7 @@ export class ProcessHost implements ThreadHost {
   #restart: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(options: ExecutorOptions, log: Log) {
+  constructor(options: HostOptions, log: Log) {
     this.#options = options;
     this.#log = log;
   }
@@ -72,10 +72,14 @@ export class ProcessHost implements ThreadHost {
 
   #start(): void {
     this.#restart = undefined;
-    const child = fork(fileURLToPath(new URL('./executor.js', import.meta.url)), [JSON.stringify(this.#options)], {
-      serialization: 'advanced',
-      stdio: ['ignore', 2, 'pipe', 'ipc'],
-    });
+    const child = fork(
+      fileURLToPath(new URL('./executor.js', import.meta.url)),
+      [JSON.stringify(this.#options)],
+      {
+        serialization: 'advanced',
+        stdio: ['ignore', 2, 'pipe', 'ipc'],
+      },
+    );
     this.#child = child;
     let lastWords = '';
     child.stderr!.on('data', (chunk: Buffer) => {

@@ -1,4 +1,5 @@
 import { ErrorCode } from '../errors.ts';
+import type { Log } from '../tasks/log.ts';
 import type { RunHooks } from '../tasks/runner.ts';
 import type { Outcome } from '../tasks/task.ts';
 import type { EndKind, Link, ThreadHost, ThreadSpec } from './host.ts';
@@ -14,6 +15,13 @@ export interface ThreadEvents {
   lost(): void;
   /** The thread has ended; `tools` are those that it ran, whose tasks have been told. */
   gone(reason: string, kind: EndKind, tools: readonly string[]): void;
+}
+
+interface ThreadOptions {
+  /** How long a task that is asked to stop may take before its thread is ended. */
+  readonly graceMs: number;
+  /** Tasks after which it retires; undefined: never. */
+  readonly recycleAfter: number | undefined;
 }
 
 /** A task on its place. */
@@ -50,21 +58,32 @@ export class Thread {
   /** Its heap limit. */
   readonly maxMemoryMb: number;
   readonly #events: ThreadEvents;
-  readonly #graceMs: number;
+  readonly #options: ThreadOptions;
+  readonly #log: Log;
   readonly #link: Link;
   readonly #shared: boolean;
   readonly #free: number[];
   readonly #running = new Map<string, Occupant>();
   #started = false;
+  /** Tasks that have finished here. */
+  #served = 0;
   #state: 'starting' | 'ready' | 'retiring' | 'gone' = 'starting';
   /** Why it is ended, where we do that. */
   #reason: string | undefined;
 
-  constructor(id: number, host: ThreadHost, spec: ThreadSpec, graceMs: number, events: ThreadEvents) {
+  constructor(
+    id: number,
+    host: ThreadHost,
+    spec: ThreadSpec,
+    options: ThreadOptions,
+    log: Log,
+    events: ThreadEvents,
+  ) {
     this.id = id;
     this.maxMemoryMb = spec.maxMemoryMb;
     this.#events = events;
-    this.#graceMs = graceMs;
+    this.#options = options;
+    this.#log = log;
     this.#shared = spec.places > 1;
     this.#free = Array.from({ length: spec.places }, (_, place) => spec.places - 1 - place);
     this.#link = host.open(spec, {
@@ -129,6 +148,10 @@ export class Thread {
       if (this.hasRoom) this.#events.room();
       return;
     }
+    if (message.type === 'fault') {
+      this.#fault(message);
+      return;
+    }
     const occupant = this.#running.get(message.taskId);
     if (occupant === undefined) return;
     switch (message.type) {
@@ -142,7 +165,12 @@ export class Thread {
         occupant.heard = true;
         return;
       case 'finished':
+        if (message.stack !== undefined && !occupant.ended) {
+          const { tool, taskId } = occupant;
+          this.#log.warn({ tool, taskId, stack: message.stack }, 'a tool threw');
+        }
         this.#leave(occupant, message.outcome);
+        if (++this.#served === this.#options.recycleAfter) this.#retire();
         if (this.#state === 'ready') this.#events.room();
         else this.#endWhenAlone();
     }
@@ -160,7 +188,7 @@ export class Thread {
 
   #askToStop(occupant: Occupant): void {
     occupant.heard = false;
-    occupant.grace = setTimeout(() => this.#overrun(occupant), this.#graceMs);
+    occupant.grace = setTimeout(() => this.#overrun(occupant), this.#options.graceMs);
     this.#link.post({ type: 'cancel', taskId: occupant.taskId, place: occupant.place });
   }
 
@@ -174,12 +202,41 @@ export class Thread {
       this.#askToStop(occupant);
     } else {
       occupant.overdue = true;
-      if (this.#state === 'ready') {
-        this.#state = 'retiring';
-        this.#events.retired();
-      }
-      this.#endWhenAlone();
+      this.#retire();
     }
+  }
+
+  /**
+   * Something of a task's that nobody caught. The task that it comes from fails, unless it has ended; the
+   * others go on. Nobody knows in what state the thread is, so it serves no more than those.
+   */
+  #fault({ call, message, stack }: FromThread & { type: 'fault' }): void {
+    const occupant = call && this.#running.get(call.taskId);
+    const fields = { ...call, thread: this.id, stack };
+    if (occupant === undefined) {
+      this.#log.warn(
+        fields,
+        `nobody caught what ${call?.tool ?? 'a module'} left behind; its thread retires`,
+      );
+    } else {
+      this.#log.warn(fields, `nobody caught what ${occupant.tool} threw; its thread retires`);
+      this.#finish(occupant, {
+        type: 'error',
+        code: ErrorCode.internal,
+        message: `${occupant.tool} did not finish: ${message}`,
+      });
+      occupant.overdue = true;
+    }
+    this.#retire();
+  }
+
+  /** Takes no more tasks, and ends after those that it has, but for those that do not obey. */
+  #retire(): void {
+    if (this.#state === 'ready') {
+      this.#state = 'retiring';
+      this.#events.retired();
+    }
+    this.#endWhenAlone();
   }
 
   #endWhenAlone(): void {

@@ -1,5 +1,5 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
-import type { ToThread } from './messages.ts';
+import type { ToThread } from '../messages.ts';
 
 /** How long a thread that has finished a task sleeps on the next one. */
 const LINGER_MS = 1;

@@ -1,11 +1,13 @@
-import type { LogLevel, ToolContext } from '../tool.ts';
-import type { FromThread } from './messages.ts';
+import type { LogLevel, ToolContext } from '../../tool.ts';
+import type { FromThread, ToThread } from '../messages.ts';
 import { Reporter } from './reporter.ts';
 import { cancelled, flaggedController } from './signal.ts';
 
 /** What one call of a tool is given. The parts are made when the tool first asks for them: many never do. */
 export class CallContext implements ToolContext {
   readonly taskId: string;
+  readonly tool: string;
+  readonly args: Readonly<Record<string, unknown>>;
   readonly #flags: Int32Array;
   readonly #place: number;
   readonly #send: (message: FromThread) => void;
@@ -13,8 +15,14 @@ export class CallContext implements ToolContext {
   #reporter: Reporter | undefined;
   #closed = false;
 
-  constructor(taskId: string, flags: Int32Array, place: number, send: (message: FromThread) => void) {
+  constructor(
+    { taskId, tool, args, place }: Omit<ToThread & { type: 'run' }, 'type'>,
+    flags: Int32Array,
+    send: (message: FromThread) => void,
+  ) {
     this.taskId = taskId;
+    this.tool = tool;
+    this.args = args;
     this.#flags = flags;
     this.#place = place;
     this.#send = send;

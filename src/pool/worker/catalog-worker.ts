@@ -3,8 +3,8 @@ import { basename, extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { z } from 'zod';
-import { isTool } from '../tool.ts';
-import type { CatalogMessage, ToolEntry } from './catalog.ts';
+import { isTool } from '../../tool.ts';
+import type { CatalogMessage, ToolEntry } from '../catalog.ts';
 
 const send = (message: CatalogMessage) => parentPort!.postMessage(message);
 

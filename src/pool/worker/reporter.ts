@@ -1,4 +1,4 @@
-import type { LogEntry, Progress } from '../tasks/task.ts';
+import type { LogEntry, Progress } from '../../tasks/task.ts';
 
 const LEAST_PAUSE_MS = 50;
 const LARGEST_BATCH = 100;

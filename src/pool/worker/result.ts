@@ -1,11 +1,19 @@
 import type { z } from 'zod';
-import { isContent, type Tool } from '../tool.ts';
-import type { Outcome } from '../tasks/task.ts';
+import { isContent, type Tool } from '../../tool.ts';
+import type { Outcome } from '../../tasks/task.ts';
+import { jsonProblem } from './json-problem.ts';
 
 type Result = Readonly<Record<string, unknown>>;
 
 /** A handler's return value as a CallToolResult, its structured content checked against the tool's `output`. */
-export function toOutcome(tool: Tool, returned: unknown): Outcome {
+export function toOutcome(tool: Tool, returned: unknown, maxResultMb: number): Outcome {
+  const unfit = jsonProblem(returned, maxResultMb * 2 ** 20);
+  if (unfit !== undefined) {
+    const { path, reason } = unfit;
+    return errorResult(
+      `The tool's result cannot be sent: ${path === '' ? 'result' : `result.${path}`}: ${reason}`,
+    );
+  }
   const full = isCallToolResult(returned, tool.output !== undefined);
   const result = full ? returned : toResult(returned);
   const problem = contentProblem(result['content'] as unknown[]);

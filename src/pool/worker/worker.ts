@@ -1,16 +1,18 @@
 import './printing.ts';
-import { isTool, type Tool } from '../tool.ts';
-import type { Outcome } from '../tasks/task.ts';
+import { isTool, type Tool } from '../../tool.ts';
+import type { Outcome } from '../../tasks/task.ts';
 import { CallContext } from './context.ts';
+import { failureOf, stackOf, thrown } from './failure.ts';
+import { onFault, runAs } from './faults.ts';
 import { Lingerer } from './linger.ts';
-import { MEMORY, type FromThread, type Lease, type ToThread } from './messages.ts';
+import { MEMORY, type FromThread, type Lease, type ToThread } from '../messages.ts';
 import { describe, errorResult, toOutcome } from './result.ts';
 
 /**
  * The thread's end of the pool: Piscina calls it once, and it serves tasks from the port for as long
  * as the thread lives. It never returns; the pool ends it by ending the thread.
  */
-export default function serve({ port, flags, posted, memory, alone }: Lease): Promise<never> {
+export default function serve({ port, flags, posted, memory, alone, maxResultMb }: Lease): Promise<never> {
   const send = (message: FromThread) => port.postMessage(message);
   const running = new Map<string, CallContext>();
   const lingerer = new Lingerer(port, posted);
@@ -18,6 +20,15 @@ export default function serve({ port, flags, posted, memory, alone }: Lease): Pr
   port.on('message', (message: ToThread) => {
     lingerer.turned();
     receive(message);
+  });
+  onFault((context, error) => {
+    const { taskId, tool } = context ?? {};
+    send({
+      type: 'fault',
+      ...(taskId !== undefined && tool !== undefined && { call: { taskId, tool } }),
+      message: failureOf(error, context?.args ?? {}).message,
+      stack: stackOf(error),
+    });
   });
   send({ type: 'ready' });
   // Nearly every tool module imports zod: the first call need not wait for it.
@@ -38,35 +49,33 @@ export default function serve({ port, flags, posted, memory, alone }: Lease): Pr
     }
   }
 
-  async function run({ taskId, tool: name, module, args, place }: ToThread & { type: 'run' }): Promise<void> {
-    const context = new CallContext(taskId, flags, place, send);
+  async function run(message: ToThread & { type: 'run' }): Promise<void> {
+    const { taskId, tool: name, module, args } = message;
+    const context = new CallContext(message, flags, send);
     running.set(taskId, context);
     let outcome: Outcome;
+    let stack: string | undefined;
     try {
       const tool = tools.get(module) ?? (await load(module, name));
       // It may have been cancelled while the module was loaded.
-      outcome = context.cancelled ? { type: 'cancelled' } : await call(tool, args, context);
+      outcome = context.cancelled
+        ? { type: 'cancelled' }
+        : await runAs(context, () => call(tool, context, maxResultMb));
     } catch (error) {
-      outcome = context.cancelled ? { type: 'cancelled' } : errorResult(messageOf(error));
+      if (context.cancelled) outcome = { type: 'cancelled' };
+      else {
+        outcome = thrown(failureOf(error, args));
+        stack = stackOf(error);
+      }
     }
     running.delete(taskId);
     context.close();
-    finish(taskId, outcome);
+    send({ type: 'finished', taskId, outcome, ...(stack !== undefined && { stack }) });
     if (!alone) return;
     for (let next = lingerer.next(); next !== undefined; next = lingerer.next()) {
       receive(next);
       // Comes back here when it has finished.
       if (next.type === 'run') return;
-    }
-  }
-
-  function finish(taskId: string, outcome: Outcome): void {
-    try {
-      send({ type: 'finished', taskId, outcome });
-    } catch (error) {
-      // A result that cannot be cloned: a function in it, say.
-      outcome = errorResult(`The tool's result cannot be sent: ${messageOf(error)}`);
-      send({ type: 'finished', taskId, outcome });
     }
   }
 }
@@ -88,22 +97,9 @@ async function load(module: string, name: string): Promise<Tool> {
   return tool;
 }
 
-async function call(
-  tool: Tool,
-  args: Readonly<Record<string, unknown>>,
-  context: CallContext,
-): Promise<Outcome> {
-  const parsed = await tool.input.safeParseAsync(args);
+async function call(tool: Tool, context: CallContext, maxResultMb: number): Promise<Outcome> {
+  const parsed = await tool.input.safeParseAsync(context.args);
   if (!parsed.success) return errorResult(`Invalid arguments: ${describe(parsed.error, 'arguments')}`);
-  return toOutcome(tool, await tool.run(parsed.data, context));
-}
-
-/** The message of whatever was thrown, be it an object whose getters throw. */
-function messageOf(error: unknown): string {
-  try {
-    if (error instanceof Error) return error.message || error.name;
-    return typeof error === 'string' ? error : `The tool threw ${JSON.stringify(error) ?? String(error)}`;
-  } catch {
-    return 'The tool threw a value that cannot be read';
-  }
+  const returned = await tool.run(parsed.data, context);
+  return toOutcome(tool, returned, tool.maxResultMb ?? maxResultMb);
 }

@@ -1,0 +1,105 @@
+import { OptionError } from './errors.ts';
+import type { Isolation } from './pool/pool.ts';
+import type { Log } from './tasks/log.ts';
+import type { TaskStore } from './tasks/store.ts';
+import type { Extra } from './wire/2025-11-25.ts';
+
+export interface ServerOptions {
+  /** The folder of tool modules. */
+  tools: string | URL;
+  /** Leaves a module that is at fault out, with a warning in `log`, instead of throwing. Default false. */
+  lenient?: boolean;
+  /** How long one tool module may take to load. Default 10,000. */
+  loadTimeoutMs?: number;
+  /**
+   * Where tools run: in threads of a child process, so that one that exhausts the memory or crashes natively
+   * takes no more than that along, or in threads of this process. Default `thread`.
+   */
+  isolation?: Isolation;
+  /** Threads for CPU-bound tools; one more serves `io` tools. Default: the machine's available parallelism. */
+  threads?: number;
+  /**
+   * What the process in which the tools run may hold, in megabytes of resident size; over it, the task that
+   * holds the most fails. Default: with `isolation: 'process'` 1,536, or half of the machine's memory where that
+   * is less; otherwise, as that process holds all else too, no limit.
+   */
+  maxMemoryMb?: number;
+  /** How large a result may be, as JSON, in megabytes, where its tool says nothing else. Default 10. */
+  maxResultMb?: number;
+  /** Tasks after which a thread is replaced, for tools that leak. Default: never. */
+  recycleAfter?: number;
+  /** How many `io` tasks run at once. Default 1,000. */
+  ioConcurrency?: number;
+  /** How long a task that is cancelled or has timed out may take to stop before its thread is ended. Default 250. */
+  graceMs?: number;
+  /** How long a task is kept from its creation, where neither the caller nor the tool says. Default one hour. */
+  defaultTtlMs?: number;
+  /** What longer wishes are cut to. Default 24 hours. */
+  maxTtlMs?: number;
+  /** The pause between polls that is suggested to clients, where the tool says nothing else. Default 1,000. */
+  pollIntervalMs?: number;
+  /** Tasks in one page of `tasks/list`. Default 50. */
+  pageSize?: number;
+  /** Unfinished tasks and calls that one owner may have at a time. Default 100,000. */
+  maxTasksPerOwner?: number;
+  /** Requests for unknown tasks that an owner may make in a minute. Default 100. */
+  maxLookUpMisses?: number;
+  /** Where tasks are kept. Default: in memory. */
+  store?: TaskStore;
+  /**
+   * Who makes a request, and so whose tasks it may see. Default: the issuer, subject (`extra.iss`,
+   * `extra.sub`) and client of its access token, else its HTTP session, else (stdio, in memory) `local`.
+   */
+  owner?: (extra: Extra) => string;
+  /** Where creation, end and retrieval of tasks, and faults, are logged; a pino logger fits. Default: nowhere. */
+  log?: Log;
+  /** What clients are told this server is. Default: this package's name and version. */
+  name?: string;
+  version?: string;
+  instructions?: string;
+}
+
+type Numbers = { [K in keyof ServerOptions]-?: NonNullable<ServerOptions[K]> extends number ? K : never };
+
+const COUNTS = [
+  'threads',
+  'ioConcurrency',
+  'recycleAfter',
+  'pageSize',
+  'maxTasksPerOwner',
+  'maxLookUpMisses',
+] as const satisfies readonly Numbers[keyof Numbers][];
+
+const DURATIONS = [
+  'loadTimeoutMs',
+  'defaultTtlMs',
+  'maxTtlMs',
+  'pollIntervalMs',
+  'graceMs',
+] as const satisfies readonly Numbers[keyof Numbers][];
+
+const SIZES = ['maxMemoryMb', 'maxResultMb'] as const satisfies readonly Numbers[keyof Numbers][];
+
+/** @throws {OptionError} when an option has a value it cannot have */
+export function checkOptions(options: ServerOptions): void {
+  const check = (
+    keys: readonly Numbers[keyof Numbers][],
+    isFine: (value: number) => boolean,
+    wanted: string,
+  ) => {
+    for (const key of keys) {
+      const value = options[key];
+      if (value !== undefined && !isFine(value))
+        throw new OptionError(`${key}: expected ${wanted}, got ${value}`);
+    }
+  };
+  const isPositive = (value: number) => Number.isFinite(value) && value > 0;
+  check(COUNTS, (value) => Number.isInteger(value) && value >= 1, 'a whole number of at least 1');
+  check(DURATIONS, isPositive, 'a positive number of milliseconds');
+  check(SIZES, isPositive, 'a positive number of megabytes');
+  if (options.isolation !== undefined && !['process', 'thread'].includes(options.isolation)) {
+    throw new OptionError(
+      `isolation: expected 'process' or 'thread', got ${JSON.stringify(options.isolation)}`,
+    );
+  }
+}
