@@ -1,5 +1,5 @@
 import { OptionError } from './errors.ts';
-import type { Isolation } from './pool/pool.ts';
+import type { Isolation } from './pool/place.ts';
 import type { Log } from './tasks/log.ts';
 import type { TaskStore } from './tasks/store.ts';
 import type { Extra } from './wire/2025-11-25.ts';
@@ -16,6 +16,14 @@ export interface ServerOptions {
    * takes no more than that along, or in threads of this process. Default `thread`.
    */
   isolation?: Isolation;
+  /** Names of variables of the environment that tools see, beside PATH, HOME, LANG, TZ, NODE_ENV and what each tool names. */
+  env?: readonly string[];
+  /**
+   * Runs tools under Node's permission model: they read the tools folder, the packages it can import and these
+   * files and folders, and may not write, start processes or load native add-ons. Needs `isolation: 'process'`.
+   * Default: no such limit.
+   */
+  lockdown?: { read: readonly string[] };
   /** Threads for CPU-bound tools; one more serves `io` tools. Default: the machine's available parallelism. */
   threads?: number;
   /**
@@ -97,6 +105,9 @@ export function checkOptions(options: ServerOptions): void {
   check(COUNTS, (value) => Number.isInteger(value) && value >= 1, 'a whole number of at least 1');
   check(DURATIONS, isPositive, 'a positive number of milliseconds');
   check(SIZES, isPositive, 'a positive number of megabytes');
+  if (options.lockdown !== undefined && options.isolation !== 'process') {
+    throw new OptionError("lockdown: needs isolation: 'process'");
+  }
   if (options.isolation !== undefined && !['process', 'thread'].includes(options.isolation)) {
     throw new OptionError(
       `isolation: expected 'process' or 'thread', got ${JSON.stringify(options.isolation)}`,

@@ -6,6 +6,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CatalogError } from './errors.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
 import { readCatalog, type Catalog } from './pool/catalog.ts';
+import { environment, type Place } from './pool/place.ts';
 import { ThreadPool } from './pool/pool.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
@@ -28,12 +29,16 @@ export async function createServer(options: ServerOptions): Promise<TaskServer> 
   checkOptions(options);
   const { log = SILENT } = options;
   const folder = options.tools instanceof URL ? fileURLToPath(options.tools) : options.tools;
+  const { isolation = 'thread', env = [], lockdown } = options;
+  const place = { isolation, env: environment(env), lockdown: lockdown && { tools: folder, ...lockdown } };
   const catalog = await readCatalog(folder, {
+    place,
     loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
     leaveOut: options.lenient ? (problem) => log.warn({ problem }, `left out: ${problem}`) : undefined,
   });
   if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
-  return new TaskServer(catalog, options, log);
+  const named = [...catalog.values()].flatMap((tool) => tool.env);
+  return new TaskServer(catalog, { ...place, env: environment([...env, ...named]) }, options, log);
 }
 
 /** Tools that run as tasks in threads, for any number of connections. */
@@ -44,10 +49,10 @@ export class TaskServer {
   #closing: Promise<void> | undefined;
 
   /** Use {@link createServer}. */
-  constructor(catalog: Catalog, options: ServerOptions, log: Log) {
+  constructor(catalog: Catalog, place: Place, options: ServerOptions, log: Log) {
     this.#options = options;
     const runner = new ThreadPool({
-      isolation: options.isolation ?? 'thread',
+      place,
       threads: options.threads ?? availableParallelism(),
       ioConcurrency: options.ioConcurrency ?? 1000,
       graceMs: options.graceMs ?? 250,

@@ -75,6 +75,11 @@ export interface ToolOptions<
    * server's own limit counts them. The thread of `io` tools has the highest limit of them all. Default 512.
    */
   maxMemoryMb?: number;
+  /**
+   * Names of the variables of the environment that the tool needs, beside PATH, HOME, LANG, TZ and NODE_ENV. All
+   * tools of the server see them, once it has started.
+   */
+  env?: readonly string[];
   /** How large a result may be, as JSON, in megabytes; a larger one fails. Default: the server's `maxResultMb`. */
   maxResultMb?: number;
   /** How long a task is kept from its creation, where the caller asks for nothing else. */
@@ -140,11 +145,16 @@ function optionsProblem(options: ToolOptions<ObjectSchema, ObjectSchema | undefi
     if (value !== undefined && !(Number.isFinite(value) && value > 0))
       return `\`${key}\` must be a positive number of milliseconds`;
   }
+  if (options.env !== undefined && !isNames(options.env)) return '`env` must be an array of names';
   if (options.maxResultMb !== undefined && !(options.maxResultMb > 0))
     return '`maxResultMb` must be a positive number of megabytes';
   if (options.maxMemoryMb !== undefined && !(options.maxMemoryMb >= LEAST_MEMORY_MB))
     return `\`maxMemoryMb\` must be a number of megabytes, at least ${LEAST_MEMORY_MB}`;
   return undefined;
+}
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
 function isObjectSchema(value: unknown): value is ObjectSchema {

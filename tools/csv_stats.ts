@@ -39,6 +39,7 @@ export default defineTool({
   description:
     'Statistics of each column of a CSV file with a header row: counts, empty values, and for numbers the mean, ' +
     'least, greatest and quantiles. Reads files of any size in little memory',
+  env: ['MCP_TASKPOOL_ROOT'],
   input: z.object({
     path: z.string().min(1).describe('The CSV file'),
     delimiter: z.string().length(1).default(',').describe('The character between two values'),

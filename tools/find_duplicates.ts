@@ -24,6 +24,7 @@ export default defineTool({
   description:
     'Find the files within a folder that have the same content, and how many bytes the surplus copies take. ' +
     'Symbolic links are not followed; hard links to one file are one file',
+  env: ['MCP_TASKPOOL_ROOT'],
   input: z.object({
     path: z.string().min(1).describe('The folder to search, with all folders in it'),
     minBytes: z.int().min(0).default(1).describe('Leave out files smaller than this'),

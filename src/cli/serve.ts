@@ -1,10 +1,14 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { OptionError } from '../errors.ts';
 
 interface Options {
   tools: string;
   threads?: number;
   isolation: 'process' | 'thread';
   maxMemoryMb?: number;
+  env: string[];
+  lockdown?: boolean;
+  allowRead: string[];
   lenient?: boolean;
   grace?: number;
   drain: number;
@@ -34,6 +38,12 @@ export function serveCommand(): Command {
       "what the tools' process may hold (default: 1536, or half of the machine's memory where that is less)",
       count,
     )
+    .option('--env <name>', 'a variable of the environment that tools see; may be repeated', gather, [])
+    .option(
+      '--lockdown',
+      "runs tools under Node's permission model: they read the tools folder and their packages only",
+    )
+    .option('--allow-read <path>', 'what else they may read under --lockdown; may be repeated', gather, [])
     .option('--lenient', 'leave out tool modules that do not load, with a warning, instead of not starting')
     .option(
       '--grace <ms>',
@@ -49,16 +59,10 @@ export function serveCommand(): Command {
     .action(serve);
 }
 
-async function serve({
-  tools,
-  threads,
-  isolation,
-  maxMemoryMb,
-  lenient,
-  grace,
-  drain,
-  logLevel,
-}: Options): Promise<void> {
+async function serve(options: Options): Promise<void> {
+  const { tools, threads, isolation, maxMemoryMb, env, lenient, grace, drain, logLevel } = options;
+  if (options.allowRead.length > 0 && !options.lockdown)
+    throw new OptionError('--allow-read: needs --lockdown');
   // Loaded here, so that a wrong option is answered at once.
   const [{ destination, pino }, { createServer }, { serveStdio }] = await Promise.all([
     import('pino'),
@@ -70,12 +74,18 @@ async function serve({
     tools,
     log,
     isolation,
+    env,
+    ...(options.lockdown && { lockdown: { read: options.allowRead } }),
     ...(threads !== undefined && { threads }),
     ...(maxMemoryMb !== undefined && { maxMemoryMb }),
     ...(lenient !== undefined && { lenient }),
     ...(grace !== undefined && { graceMs: grace }),
   });
   await serveStdio(server, drain * 1000);
+}
+
+function gather(value: string, before: string[]): string[] {
+  return [...before, value];
 }
 
 function count(value: string): number {

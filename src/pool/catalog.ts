@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { CatalogError } from '../errors.ts';
 import type { Lane } from '../tasks/task.ts';
 import type { TaskSupport, ToolOptions } from '../tool.ts';
+import type { Place } from './place.ts';
+import { startReader } from './reader.ts';
 
 /** What the server knows of a tool. Its code stays in the threads. */
 export interface ToolEntry {
@@ -13,6 +14,8 @@ export interface ToolEntry {
   readonly lane: Lane;
   readonly task: TaskSupport;
   readonly maxMemoryMb: number | undefined;
+  /** Names of variables of the environment. */
+  readonly env: readonly string[];
   readonly timeoutMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly pollIntervalMs: number | undefined;
@@ -39,12 +42,13 @@ export type CatalogMessage =
 export interface CatalogOptions {
   /** How long one module may take to load. */
   readonly loadTimeoutMs: number;
+  readonly place: Place;
   /** Given the problem of each module that is left out. Without it, a problem stops the reading. */
   readonly leaveOut?: ((problem: string) => void) | undefined;
 }
 
 /**
- * Reads a folder of tool modules, in a thread: a module that throws, spins or exits when it is
+ * Reads a folder of tool modules, where they are to run: a module that throws, spins or exits when it is
  * imported costs only itself.
  * @throws {CatalogError} with a line for each module that is at fault, unless it may be left out
  */
@@ -57,7 +61,7 @@ export async function readCatalog(folder: string, options: CatalogOptions): Prom
   };
   let paths = await modulePaths(folder);
   while (paths.length > 0) {
-    paths = await readSome(paths, options.loadTimeoutMs, (message) => {
+    paths = await readSome(paths, options, (message) => {
       if (message.type === 'problem') return report(`${message.path}: ${message.reason}`);
       const { entry } = message;
       const { name } = entry.definition;
@@ -93,14 +97,13 @@ async function modulePaths(folder: string): Promise<string[]> {
   return paths;
 }
 
-/** Reads modules until all are read or one ends the thread, and gives back those that are left. */
+/** Reads modules until all are read or one ends the reader, and gives back those that are left. */
 function readSome(
   paths: readonly string[],
-  loadTimeoutMs: number,
+  { loadTimeoutMs, place }: CatalogOptions,
   found: (message: CatalogMessage & { type: 'tool' | 'problem' }) => void,
 ): Promise<string[]> {
   return new Promise((settle) => {
-    const worker = new Worker(new URL('./worker/catalog-worker.js', import.meta.url), { workerData: paths });
     let loading: string | undefined;
     let timer: NodeJS.Timeout | undefined;
     let settled = false;
@@ -111,26 +114,25 @@ function readSome(
       const path = loading ?? paths[0]!;
       if (reason !== undefined) found({ type: 'problem', path, reason });
       const left = reason === undefined ? [] : paths.slice(paths.indexOf(path) + 1);
-      void worker.terminate().then(() => settle(left));
+      void end().then(() => settle(left));
     };
-    worker.on('message', (message: CatalogMessage) => {
-      if (settled) return;
-      switch (message.type) {
-        case 'loading':
-          loading = message.path;
-          clearTimeout(timer);
-          timer = setTimeout(() => stop(`did not load within ${loadTimeoutMs / 1000} s`), loadTimeoutMs);
-          return;
-        case 'done':
-          stop();
-          return;
-        default:
-          found(message);
-      }
+    const end = startReader(paths, place, {
+      message: (message) => {
+        if (settled) return;
+        switch (message.type) {
+          case 'loading':
+            loading = message.path;
+            clearTimeout(timer);
+            timer = setTimeout(() => stop(`did not load within ${loadTimeoutMs / 1000} s`), loadTimeoutMs);
+            return;
+          case 'done':
+            stop();
+            return;
+          default:
+            found(message);
+        }
+      },
+      ended: stop,
     });
-    worker.on('error', (error: unknown) =>
-      stop(error instanceof Error ? error.message.split('\n', 1)[0] : String(error)),
-    );
-    worker.on('exit', (code) => stop(`ended the thread with code ${code} while it loaded`));
   });
 }

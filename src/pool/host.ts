@@ -1,7 +1,9 @@
 import type { FromThread, ToThread } from './messages.ts';
+import type { Place } from './place.ts';
 
 /** What all threads of a host have in common. Can be serialised. */
 export interface HostOptions {
+  readonly place: Place;
   /** What the process may hold, its resident size; undefined: anything. */
   readonly maxMemoryMb: number | undefined;
   /** How large a result may be, where its tool says nothing else. */

@@ -55,11 +55,12 @@ class PiscinaLink implements Link, Watched {
   /** Why it is ended, where it is we who do that. */
   #reason: string | undefined;
 
-  constructor({ maxResultMb }: HostOptions, { places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
+  constructor({ place, maxResultMb }: HostOptions, { places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
     this.#piscina = new Piscina({
       filename: fileURLToPath(new URL('./worker/worker.js', import.meta.url)),
       minThreads: 1,
       maxThreads: 1,
+      env: { ...place.env },
       resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
       // With atomics a thread sleeps between Piscina's messages, and would not hear its own port.
       atomics: 'disabled',

@@ -4,6 +4,7 @@ import type { Run, RunHooks, Runner } from '../tasks/runner.ts';
 import type { Call, Lane } from '../tasks/task.ts';
 import { CrashRecord } from './crash-record.ts';
 import type { ThreadHost } from './host.ts';
+import type { Place } from './place.ts';
 import { PiscinaHost } from './piscina-host.ts';
 import { ProcessHost } from './process-host.ts';
 import { Thread, type ThreadEvents } from './thread.ts';
@@ -11,9 +12,6 @@ import { ThreadGroup } from './thread-group.ts';
 
 /** Of a thread's heap, where the tool says nothing. */
 const DEFAULT_MEMORY_MB = 512;
-
-/** Where tools run: in threads of a child process, or of this one. */
-export type Isolation = 'process' | 'thread';
 
 /** What the pool needs to know of a tool. */
 interface PooledTool {
@@ -24,7 +22,7 @@ interface PooledTool {
 }
 
 export interface PoolOptions {
-  readonly isolation: Isolation;
+  readonly place: Place;
   /** Threads for `cpu` tasks, which run one to a thread. One more serves `io` tasks. */
   readonly threads: number;
   /** How many `io` tasks run at once. */
@@ -54,12 +52,12 @@ export class ThreadPool implements Runner {
   #lastThread = 0;
 
   constructor(options: PoolOptions) {
-    const { isolation, maxMemoryMb, maxResultMb, threads, ioConcurrency, tools, log } = options;
+    const { place, maxMemoryMb, maxResultMb, threads, ioConcurrency, tools, log } = options;
     this.#options = options;
     this.#host =
-      isolation === 'process'
-        ? new ProcessHost({ maxMemoryMb: maxMemoryMb ?? defaultLimitMb(), maxResultMb }, log)
-        : new PiscinaHost({ maxMemoryMb, maxResultMb });
+      place.isolation === 'process'
+        ? new ProcessHost({ place, maxMemoryMb: maxMemoryMb ?? defaultLimitMb(), maxResultMb }, log)
+        : new PiscinaHost({ place, maxMemoryMb, maxResultMb });
     const limits = [...tools.values()]
       .filter(({ lane }) => lane === 'io')
       .map((tool) => tool.maxMemoryMb ?? DEFAULT_MEMORY_MB);

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../tasks/log.ts';
 import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import { lockdownOptions } from './place.ts';
 import type { HostOptions, Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -72,11 +73,14 @@ export class ProcessHost implements ThreadHost {
 
   #start(): void {
     this.#restart = undefined;
+    const { env, lockdown } = this.#options.place;
     const child = fork(
       fileURLToPath(new URL('./executor.js', import.meta.url)),
       [JSON.stringify(this.#options)],
       {
         serialization: 'advanced',
+        env: { ...env },
+        execArgv: [...process.execArgv, ...(lockdown === undefined ? [] : lockdownOptions(lockdown))],
         stdio: ['ignore', 2, 'pipe', 'ipc'],
       },
     );

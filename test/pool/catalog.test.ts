@@ -3,14 +3,15 @@ import { createServer, type Log } from 'mcp-taskpool';
 import { describe, expect, it } from 'vitest';
 import { folderWith, toolSource } from '../folder.ts';
 
-async function toolsOf(folder: string): Promise<string[]> {
-  await using server = await createServer({ tools: folder, threads: 1 });
-  return server.tools;
-}
+describe.each(['thread', 'process'] as const)('The tools folder, read in a %s', (isolation) => {
+  const toolsOf = async (folder: string): Promise<string[]> => {
+    await using server = await createServer({ tools: folder, threads: 1, isolation });
+    return server.tools;
+  };
 
-const start = (folder: string) => createServer({ tools: folder, threads: 1, loadTimeoutMs: 1000 });
+  const start = (folder: string) =>
+    createServer({ tools: folder, threads: 1, loadTimeoutMs: 1000, isolation });
 
-describe('The tools folder', () => {
   it('gives a tool for each .js and .mjs module directly in it, named after its file', async () => {
     const folder = await folderWith({
       'one.js': toolSource(''),
@@ -88,8 +89,13 @@ describe('The tools folder', () => {
   it('survives a module that exits when it is imported', async () => {
     const folder = await folderWith({ 'a.js': 'process.exit(3);', 'b.js': toolSource('') });
     await expect(start(folder)).rejects.toThrow(
-      `${join(folder, 'a.js')}: ended the thread with code 3 while it loaded`,
+      `${join(folder, 'a.js')}: ended the ${isolation} with code 3 while it loaded`,
     );
+  });
+
+  it.runIf(isolation === 'process')('survives a module that crashes when it is imported', async () => {
+    const folder = await folderWith({ 'a.js': "process.kill(process.pid, 'SIGSEGV'); while (true);" });
+    await expect(start(folder)).rejects.toThrow(`${join(folder, 'a.js')}: died of SIGSEGV while it loaded`);
   });
 
   it.skipIf('typescript' in process.features)(
@@ -126,12 +132,13 @@ describe('The tools folder', () => {
       threads: 1,
       loadTimeoutMs: 1000,
       lenient: true,
+      isolation,
       log,
     });
     expect(server.tools).toEqual(['b', 'e']);
     expect(warnings.map((warning) => warning.replace(folder, ''))).toEqual([
       'left out: /a.js: did not load within 1 s',
-      'left out: /c.js: ended the thread with code 1 while it loaded',
+      `left out: /c.js: ended the ${isolation} with code 1 while it loaded`,
       'left out: /d.js: 1',
     ]);
   });

@@ -6,9 +6,12 @@ import { z } from 'zod';
 import { isTool } from '../../tool.ts';
 import type { CatalogMessage, ToolEntry } from '../catalog.ts';
 
-const send = (message: CatalogMessage) => parentPort!.postMessage(message);
+// A thread, or a process.
+const send = (message: CatalogMessage) =>
+  parentPort === null ? process.send!(message) : parentPort.postMessage(message);
+const paths = (parentPort === null ? JSON.parse(process.argv[2]!) : workerData) as string[];
 
-for (const path of workerData as string[]) {
+for (const path of paths) {
   send({ type: 'loading', path });
   try {
     send({ type: 'tool', entry: await read(path) });
@@ -32,6 +35,7 @@ async function read(path: string): Promise<ToolEntry> {
     module,
     lane: tool.workload ?? 'cpu',
     maxMemoryMb,
+    env: tool.env ?? [],
     timeoutMs,
     ttlMs,
     pollIntervalMs,
