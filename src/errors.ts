@@ -64,6 +64,18 @@ export class RefusedError extends ProtocolError {
   }
 }
 
+/** An idempotency key was used before, for another tool or with other arguments. */
+export class KeyReusedError extends ProtocolError {
+  override readonly name = 'KeyReusedError';
+
+  constructor(key: string) {
+    super(
+      ErrorCode.invalidParams,
+      `The idempotency key ${JSON.stringify(key)} belongs to a task with another tool or other arguments`,
+    );
+  }
+}
+
 /** The tools folder cannot be served: one line for each module that is at fault. */
 export class CatalogError extends Error {
   override readonly name = 'CatalogError';

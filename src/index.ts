@@ -4,6 +4,7 @@ export {
   CatalogError,
   ErrorCode,
   InvalidCursorError,
+  KeyReusedError,
   OptionError,
   ProtocolError,
   RefusedError,
@@ -14,4 +15,4 @@ export { MemoryStore } from './stores/memory.ts';
 export type { Log } from './tasks/log.ts';
 export type { Page, TaskStore } from './tasks/store.ts';
 export type { Call, Lane, Outcome, Task, TaskState } from './tasks/task.ts';
-export { TASK_META, type TaskMeta } from './wire/meta.ts';
+export { IDEMPOTENCY_META, TASK_META, type TaskMeta } from './wire/meta.ts';

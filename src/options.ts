@@ -48,8 +48,15 @@ export interface ServerOptions {
   pollIntervalMs?: number;
   /** Tasks in one page of `tasks/list`. Default 50. */
   pageSize?: number;
-  /** Unfinished tasks and calls that one owner may have at a time. Default 100,000. */
-  maxTasksPerOwner?: number;
+  /**
+   * Tasks and calls that may wait for a thread. More are refused, with an error that says how many are ahead and
+   * when to try again. Default 200,000.
+   */
+  maxQueued?: number;
+  /** The same, of one owner. Default 100,000. */
+  maxQueuedPerOwner?: number;
+  /** Tasks and calls of one owner that run at once; the others wait, though there be room. Default: no limit. */
+  maxRunningPerOwner?: number;
   /** Requests for unknown tasks that an owner may make in a minute. Default 100. */
   maxLookUpMisses?: number;
   /** Where tasks are kept. Default: in memory. */
@@ -74,7 +81,9 @@ const COUNTS = [
   'ioConcurrency',
   'recycleAfter',
   'pageSize',
-  'maxTasksPerOwner',
+  'maxQueued',
+  'maxQueuedPerOwner',
+  'maxRunningPerOwner',
   'maxLookUpMisses',
 ] as const satisfies readonly Numbers[keyof Numbers][];
 

@@ -69,7 +69,9 @@ export class TaskServer {
       defaultTtlMs: options.defaultTtlMs ?? HOUR_MS,
       maxTtlMs: options.maxTtlMs ?? 24 * HOUR_MS,
       pollIntervalMs: options.pollIntervalMs ?? 1000,
-      maxTasksPerOwner: options.maxTasksPerOwner ?? 100_000,
+      maxQueued: options.maxQueued ?? 200_000,
+      maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
+      maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
     });
     this.#service = {
       engine,

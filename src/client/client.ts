@@ -60,6 +60,11 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Called with each progress notification. */
   onProgress?: (progress: Progress) => void;
+  /**
+   * Makes a call that is repeated with the same key and arguments the same task, so that it runs once; by
+   * mcp-taskpool servers only.
+   */
+  idempotencyKey?: string;
 }
 
 export interface CallToolOptions extends CallOptions {
@@ -230,12 +235,12 @@ export class TaskClient {
     wish: Mode,
     name: string,
     args: Record<string, unknown> | undefined,
-    { ttl, signal, onProgress }: StartTaskOptions,
+    { ttl, signal, onProgress, idempotencyKey }: StartTaskOptions,
   ): ToolTask<T> {
     // Of a task, progress may be asked for later; a call that nobody watches need not report any.
     const hasProgress = wish === 'task' || onProgress !== undefined;
     const progressToken = hasProgress ? this.#connection.newProgressToken() : undefined;
-    const call = { wish, name, args, ttl, progressToken };
+    const call = { wish, name, args, ttl, progressToken, idempotencyKey };
     const task = new ToolTask<T>(this.#connection, { call, tools: this.#tools, signal });
     if (onProgress !== undefined) task.onProgress(onProgress);
     return task;

@@ -12,6 +12,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import type { Connection, RequestOptions, Schema } from './connection.ts';
 import { InvalidAnswerError } from './errors.ts';
+import { IDEMPOTENCY_META } from '../wire/meta.ts';
 import { toSnapshot, type TaskSnapshot } from './snapshot.ts';
 
 /** For what the server answers without waiting for anything. */
@@ -44,6 +45,7 @@ export interface CallParams {
   name: string;
   args: Record<string, unknown> | undefined;
   progressToken: string | undefined;
+  idempotencyKey: string | undefined;
 }
 
 export function callTool(
@@ -103,12 +105,12 @@ async function allPages<T>(
   }
 }
 
-function encodeCall({ name, args, progressToken }: CallParams): Record<string, unknown> {
-  return {
-    name,
-    arguments: args ?? {},
-    ...(progressToken !== undefined && { _meta: { progressToken } }),
+function encodeCall({ name, args, progressToken, idempotencyKey }: CallParams): Record<string, unknown> {
+  const meta = {
+    ...(progressToken !== undefined && { progressToken }),
+    ...(idempotencyKey !== undefined && { [IDEMPOTENCY_META]: idempotencyKey }),
   };
+  return { name, arguments: args ?? {}, ...(Object.keys(meta).length > 0 && { _meta: meta }) };
 }
 
 function parse<T>(schema: Schema<T>, answer: unknown): T {

@@ -68,8 +68,8 @@ export class ThreadPool implements Runner {
     };
   }
 
-  hasRoom(lane: Lane): boolean {
-    return this.#groups[lane].hasRoom;
+  room(lane: Lane): number {
+    return this.#groups[lane].room;
   }
 
   refusal({ tool }: Call): string | undefined {

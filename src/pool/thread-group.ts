@@ -41,8 +41,9 @@ export class ThreadGroup {
     this.#fill();
   }
 
-  get hasRoom(): boolean {
-    return this.#free.length > 0;
+  /** How many tasks would start at once. */
+  get room(): number {
+    return this.#free.reduce((sum, thread) => sum + thread.room, 0);
   }
 
   /**
@@ -60,7 +61,7 @@ export class ThreadGroup {
 
   /** Says that a task was given to the thread. */
   taken(thread: Thread): void {
-    if (!thread.hasRoom) this.#free = this.#free.filter((free) => free !== thread);
+    if (thread.room === 0) this.#free = this.#free.filter((free) => free !== thread);
   }
 
   /** Ends all threads, for this reason. */

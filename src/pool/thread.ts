@@ -101,8 +101,9 @@ export class Thread {
     return this.#started;
   }
 
-  get hasRoom(): boolean {
-    return this.#state === 'ready' && this.#free.length > 0;
+  /** How many more tasks it takes. */
+  get room(): number {
+    return this.#state === 'ready' ? this.#free.length : 0;
   }
 
   run(
@@ -145,7 +146,7 @@ export class Thread {
       this.#started = true;
       this.#state = 'ready';
       for (const occupant of this.#running.values()) this.#limitTime(occupant);
-      if (this.hasRoom) this.#events.room();
+      if (this.room > 0) this.#events.room();
       return;
     }
     if (message.type === 'fault') {

@@ -14,6 +14,8 @@ export class MemoryStore implements TaskStore {
   readonly #rows = new Map<string, Row>();
   /** Each owner's rows in order of creation. */
   readonly #owners = new Map<string, Row[]>();
+  /** The rows that have an idempotency key. */
+  readonly #keys = new Map<string, Row>();
   readonly #expiries = new Heap<Row>((a, b) => expiresAt(a.task) - expiresAt(b.task));
   #sequence = 0;
 
@@ -25,6 +27,7 @@ export class MemoryStore implements TaskStore {
     if (own === undefined) this.#owners.set(task.owner, [row]);
     else own.push(row);
     this.#expiries.push(row);
+    if (task.idempotencyKey !== undefined) this.#keys.set(keyOf(task.owner, task.idempotencyKey), row);
   }
 
   async replace(from: Task['state'], task: Task): Promise<boolean> {
@@ -36,6 +39,10 @@ export class MemoryStore implements TaskStore {
 
   async get(taskId: string): Promise<Task | undefined> {
     return this.#rows.get(taskId)?.task;
+  }
+
+  async findByKey(owner: string, idempotencyKey: string): Promise<Task | undefined> {
+    return this.#keys.get(keyOf(owner, idempotencyKey))?.task;
   }
 
   async list(owner: string, cursor: string | undefined, limit: number): Promise<Page> {
@@ -55,8 +62,13 @@ export class MemoryStore implements TaskStore {
     const owners = new Set<string>();
     for (let row = this.#expiries.peek(); row && expiresAt(row.task) <= now; row = this.#expiries.peek()) {
       this.#expiries.pop();
-      const { taskId, owner } = row.task;
+      const { taskId, owner, idempotencyKey } = row.task;
       this.#rows.delete(taskId);
+      if (idempotencyKey !== undefined) {
+        const key = keyOf(owner, idempotencyKey);
+        // An expired task may have a successor already.
+        if (this.#keys.get(key) === row) this.#keys.delete(key);
+      }
       purged.push({ taskId, owner });
       owners.add(owner);
     }
@@ -88,6 +100,10 @@ export class MemoryStore implements TaskStore {
     }
     return sequence;
   }
+}
+
+function keyOf(owner: string, idempotencyKey: string): string {
+  return JSON.stringify([owner, idempotencyKey]);
 }
 
 function encode(sequence: number): string {

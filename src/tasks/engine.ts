@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
-import { Admission } from './admission.ts';
+import { Admission, type Limits } from './admission.ts';
+import { untilEnded, type Live } from './live.ts';
 import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
-import type { Run, Runner } from './runner.ts';
+import type { Runner } from './runner.ts';
+import { Once } from './once.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Purged, TaskStore } from './store.ts';
 import { Sweeper } from './sweeper.ts';
@@ -15,7 +17,6 @@ import {
   type Call,
   type Lane,
   type Outcome,
-  type Progress,
   type Task,
   type TerminalTask,
 } from './task.ts';
@@ -26,32 +27,17 @@ export interface NewTask {
   /** Default and maximum are the engine's. */
   readonly ttlMs?: number | undefined;
   readonly pollIntervalMs?: number | undefined;
+  /** Makes a repeated request the same task. */
+  readonly idempotencyKey?: string | undefined;
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends Limits {
   readonly store: TaskStore;
   readonly runner: Runner;
   readonly log: Log;
   readonly defaultTtlMs: number;
   readonly maxTtlMs: number;
   readonly pollIntervalMs: number;
-  /** Unfinished tasks and calls that one owner may have at a time. */
-  readonly maxTasksPerOwner: number;
-}
-
-/** A task that has not ended, or whose end is still being written. */
-interface Live {
-  /** Its state by the transitions made so far. */
-  task: Task;
-  /** Its state by what the store has; what others see. */
-  shown: Task;
-  /** False for a plain call, which nobody can ask for by id: the store never sees it. */
-  readonly kept: boolean;
-  run?: Run;
-  progress?: Progress;
-  readonly observers: Set<Observer>;
-  /** The writes to the store, one after the other. */
-  writes: Promise<void>;
 }
 
 /**
@@ -63,6 +49,7 @@ export class Engine {
   readonly #scheduler = new Scheduler();
   readonly #live = new Map<string, Live>();
   readonly #admission: Admission;
+  readonly #once = new Once();
   readonly #sweeper: Sweeper;
   #closing = false;
   /** Called when the last live task has gone. */
@@ -70,17 +57,34 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#admission = new Admission(options.maxTasksPerOwner, options.log);
+    this.#admission = new Admission(options, options.log);
     this.#sweeper = new Sweeper(options.store, options.log, (purged) => this.#expire(purged));
     options.runner.onRoom = (lane) => this.#dispatch(lane);
   }
 
   /**
-   * Creates a task. It is returned once the store has it; it may be running by then.
-   * @param observer follows it from its creation
-   * @throws {RefusedError} when the owner has too many unfinished ones, or the engine is closing
+   * Creates a task, or gives the one that has the same idempotency key. It is returned once the store has it;
+   * it may be running by then, and in the second case have ended.
+   * @param observer follows it from its creation, or from now
+   * @throws {RefusedError} when too many wait, or the engine is closing
+   * @throws {KeyReusedError} when the key was used for another call
    */
   async create(wanted: NewTask, observer?: Observer): Promise<TaskView> {
+    const { owner, call, idempotencyKey: key } = wanted;
+    if (key === undefined) return this.#create(wanted, observer);
+    const find = async () => {
+      const task = await this.#options.store.findByKey(owner, key);
+      return task !== undefined && expiresAt(task) > Date.now() ? task : undefined;
+    };
+    const create = async () => (await this.#create(wanted, observer)).task;
+    const { task, isNew } = await this.#once.task(owner, key, call, find, create);
+    const live = this.#live.get(task.taskId);
+    if (live === undefined) return { task };
+    if (!isNew && observer !== undefined) live.observers.add(observer);
+    return this.#view(live);
+  }
+
+  async #create(wanted: NewTask, observer?: Observer): Promise<TaskView> {
     const ttlMs = Math.min(wanted.ttlMs ?? this.#options.defaultTtlMs, this.#options.maxTtlMs);
     const live = this.#admit(wanted, ttlMs, true);
     const { task } = live;
@@ -99,14 +103,16 @@ export class Engine {
   }
 
   /**
-   * Runs a call that is nobody's task: queued, scheduled and limited as one, but not kept.
+   * Runs a call that is nobody's task: queued, scheduled and limited as one, but not kept; unless it has an
+   * idempotency key, by which it may be asked for again.
    * @param signal cancels it
    * @throws {RefusedError} as {@link create}
    */
   async call(wanted: NewTask, observer: Observer, signal: AbortSignal): Promise<TerminalTask> {
+    if (wanted.idempotencyKey !== undefined) return this.#callOnce(wanted, observer, signal);
     const live = this.#admit(wanted, Infinity, false);
     live.observers.add(observer);
-    const ended = this.#ended(live);
+    const ended = untilEnded(live);
     const cancel = () => this.#end(live, { type: 'cancelled' });
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
@@ -115,6 +121,19 @@ export class Engine {
       return await ended;
     } finally {
       signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  async #callOnce(wanted: NewTask, observer: Observer, signal: AbortSignal): Promise<TerminalTask> {
+    const { owner } = wanted;
+    const { taskId } = (await this.create(wanted, observer)).task;
+    try {
+      return await this.ended(owner, taskId, signal);
+    } catch (error) {
+      if (signal.aborted) await this.cancel(owner, taskId).catch(() => {});
+      throw error;
+    } finally {
+      this.unobserve(taskId, observer);
     }
   }
 
@@ -160,7 +179,7 @@ export class Engine {
     signal.throwIfAborted();
     const live = this.#find(owner, taskId);
     if (live === undefined) return this.ended(owner, taskId, signal);
-    return this.#ended(live, signal);
+    return untilEnded(live, signal);
   }
 
   /**
@@ -219,16 +238,20 @@ export class Engine {
     await this.#options.store.close();
   }
 
-  #admit({ owner, call, pollIntervalMs }: NewTask, ttlMs: number, kept: boolean): Live {
+  #admit({ owner, call, pollIntervalMs, idempotencyKey }: NewTask, ttlMs: number, kept: boolean): Live {
     if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
     const refusal = this.#options.runner.refusal(call);
     if (refusal !== undefined) throw new RefusedError(refusal);
-    this.#admission.enter(owner, call.tool);
+    this.#admission.enter(owner, call.tool, {
+      room: this.#options.runner.room(call.lane),
+      ahead: () => this.#scheduler.aheadOfNext(call.lane, owner),
+    });
     const now = Date.now();
     const task: Task = {
       taskId: randomUUID(),
       owner,
       call,
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
       state: 'queued',
       createdAt: now,
       updatedAt: now,
@@ -250,7 +273,7 @@ export class Engine {
 
   #dispatch(lane: Lane): void {
     const { runner } = this.#options;
-    while (runner.hasRoom(lane)) {
+    while (runner.room(lane) > 0) {
       const taskId = this.#scheduler.next(lane);
       if (taskId === undefined) return;
       this.#start(this.#live.get(taskId)!);
@@ -277,6 +300,7 @@ export class Engine {
       finished: (outcome) => this.#end(live, outcome),
     });
     live.run = run;
+    if (this.#admission.started(live.task.owner)) this.#scheduler.hold(live.task.owner);
     const now = Date.now();
     this.#commit(
       live,
@@ -347,7 +371,11 @@ export class Engine {
   #forget(live: Live): void {
     const { taskId, owner } = live.task;
     if (!this.#live.delete(taskId)) return;
-    this.#admission.leave(owner);
+    if (this.#admission.left(owner, live.run !== undefined)) {
+      this.#scheduler.release(owner);
+      this.#dispatch('cpu');
+      this.#dispatch('io');
+    }
     if (this.#live.size === 0) this.#drained();
   }
 
@@ -364,24 +392,5 @@ export class Engine {
       return ahead === undefined ? { task } : { task, ahead };
     }
     return progress === undefined || isTerminal(task) ? { task } : { task, progress };
-  }
-
-  #ended(live: Live, signal?: AbortSignal): Promise<TerminalTask> {
-    return new Promise((resolve, reject) => {
-      const settle = (done: () => void) => {
-        live.observers.delete(observer);
-        signal?.removeEventListener('abort', aborted);
-        done();
-      };
-      const observer: Observer = {
-        status: ({ task }) => {
-          if (isTerminal(task)) settle(() => resolve(task));
-        },
-        gone: () => settle(() => reject(new UnknownTaskError())),
-      };
-      const aborted = () => settle(() => reject(signal!.reason as Error));
-      live.observers.add(observer);
-      signal?.addEventListener('abort', aborted, { once: true });
-    });
   }
 }

@@ -18,10 +18,10 @@ export interface Run {
 export interface Runner {
   /** Why the call will not be run, for now; undefined where it will. */
   refusal(call: Call): string | undefined;
-  /** Whether a call of this lane would start at once. */
-  hasRoom(lane: Lane): boolean;
+  /** How many calls of this lane would start at once. */
+  room(lane: Lane): number;
   /**
-   * Starts a call. Only where {@link hasRoom} says so.
+   * Starts a call. Only where there is {@link room}.
    * @param taskId names the run to the tool, and in what the runner logs
    */
   start(taskId: string, call: Call, hooks: RunHooks): Run;

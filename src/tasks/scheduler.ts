@@ -23,7 +23,8 @@ interface Place {
 
 /**
  * Which queued task starts next. In each lane the owners take turns, and an owner's own tasks start
- * in the order in which they came: one owner's 10,000 do not delay another's first.
+ * in the order in which they came: one owner's 10,000 do not delay another's first. An owner who is held
+ * has no turns until released.
  * Every operation costs the same however many tasks wait.
  */
 export class Scheduler {
@@ -51,6 +52,19 @@ export class Scheduler {
   ahead({ taskId, lane }: Waiting): number | undefined {
     return this.#lanes[lane].ahead(taskId);
   }
+
+  /** How many tasks would start before a new one of the owner's. */
+  aheadOfNext(lane: Lane, owner: string): number {
+    return this.#lanes[lane].aheadOfNext(owner);
+  }
+
+  hold(owner: string): void {
+    for (const lane of Object.values(this.#lanes)) lane.hold(owner);
+  }
+
+  release(owner: string): void {
+    for (const lane of Object.values(this.#lanes)) lane.release(owner);
+  }
 }
 
 class LaneQueue {
@@ -58,6 +72,7 @@ class LaneQueue {
   readonly #owners = new Map<string, OwnerQueue>();
   /** Those with something in their queue, in the order of their turns; the next turn is the first's. */
   readonly #turns = new Set<OwnerQueue>();
+  readonly #held = new Set<string>();
 
   get size(): number {
     return this.#places.size;
@@ -68,7 +83,7 @@ class LaneQueue {
     if (queue === undefined) {
       queue = { owner, entries: [], head: 0, holes: 0 };
       this.#owners.set(owner, queue);
-      this.#turns.add(queue);
+      if (!this.#held.has(owner)) this.#turns.add(queue);
     }
     this.#places.set(taskId, { queue, index: queue.entries.push(taskId) - 1 });
   }
@@ -105,7 +120,28 @@ class LaneQueue {
     const place = this.#places.get(taskId);
     if (place === undefined) return undefined;
     const { queue, index } = place;
-    const own = index - queue.head - (queue.holes === 0 ? 0 : holesBefore(queue, index));
+    return this.#ahead(queue, index - queue.head - (queue.holes === 0 ? 0 : holesBefore(queue, index)));
+  }
+
+  aheadOfNext(owner: string): number {
+    const queue = this.#owners.get(owner);
+    return this.#ahead(queue, queue === undefined ? 0 : count(queue));
+  }
+
+  hold(owner: string): void {
+    this.#held.add(owner);
+    const queue = this.#owners.get(owner);
+    if (queue !== undefined) this.#turns.delete(queue);
+  }
+
+  release(owner: string): void {
+    this.#held.delete(owner);
+    const queue = this.#owners.get(owner);
+    if (queue !== undefined) this.#turns.add(queue);
+  }
+
+  /** How many tasks start before that which has `own` others of its queue before it. */
+  #ahead(queue: OwnerQueue | undefined, own: number): number {
     // Until its own turn comes for the (own + 1)th time, each of the others has had that many
     // turns too, and those whose turn comes earlier in the round one more.
     let ahead = own;

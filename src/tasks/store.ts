@@ -19,6 +19,8 @@ export interface TaskStore {
   /** Puts `task` in the place of the record that is in state `from`; false where that record is gone or in another state. */
   replace(from: Task['state'], task: Task): Promise<boolean>;
   get(taskId: string): Promise<Task | undefined>;
+  /** The owner's task that was created with this idempotency key. */
+  findByKey(owner: string, idempotencyKey: string): Promise<Task | undefined>;
   /**
    * The owner's tasks from the oldest to the newest.
    * @throws {InvalidCursorError} when the cursor is none that this store gave out

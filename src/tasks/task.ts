@@ -45,6 +45,8 @@ export interface Task {
   readonly taskId: string;
   readonly owner: string;
   readonly call: Call;
+  /** Chosen by the owner: the same key means the same task. */
+  readonly idempotencyKey?: string;
   readonly state: TaskState;
   readonly statusMessage?: string;
   readonly createdAt: number;

@@ -20,7 +20,9 @@ import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
 import type { Observer } from '../tasks/observer.ts';
+import { isTerminal } from '../tasks/task.ts';
 import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
+import { IDEMPOTENCY_META } from './meta.ts';
 import { Follower, Notifier } from './2025-11-25-notify.ts';
 import type { LookUps } from './look-ups.ts';
 import type { OwnTools } from './own-tools.ts';
@@ -42,6 +44,8 @@ export interface Service {
   /** Tasks in one page of `tasks/list`. */
   readonly pageSize: number;
 }
+
+const LONGEST_KEY = 256;
 
 /** What a server that runs tools as tasks declares (tasks, "Server Capabilities"). */
 export const CAPABILITIES = {
@@ -125,6 +129,7 @@ export class Connection {
     extra: Extra,
   ): Promise<Result> {
     const { engine, toolbox } = this.#service;
+    const idempotencyKey = keyOf(extra);
     const token = extra._meta?.progressToken;
     const follower = new Follower(this.#notifier, tool.definition.name, token, (taskId) =>
       this.#unfollow(taskId),
@@ -134,11 +139,13 @@ export class Connection {
       call: toolbox.call(tool, args),
       ttlMs: ttlMs ?? tool.ttlMs,
       pollIntervalMs: tool.pollIntervalMs,
+      idempotencyKey,
     };
     const view = await engine.create(wanted, follower);
     const { taskId } = view.task;
     this.#watchTransport();
-    this.#followers.set(taskId, follower);
+    // A repeated request may be for a task that has ended.
+    if (!isTerminal(view.task)) this.#followers.set(taskId, follower);
     follower.acknowledged(taskId);
     const { _meta, ...task } = encodeTask(view);
     return { task, _meta: { ..._meta, ...relatedTask(taskId) } };
@@ -153,7 +160,7 @@ export class Connection {
         progress: (progress) => this.#notifier.callProgress(token, progress, extra.requestId),
       }),
     };
-    const wanted = { owner, call: toolbox.call(tool, args) };
+    const wanted = { owner, call: toolbox.call(tool, args), idempotencyKey: keyOf(extra) };
     return encodeOutcome(await engine.call(wanted, observer, extra.signal));
   }
 
@@ -244,6 +251,15 @@ export class Connection {
       checked as never,
     );
   }
+}
+
+/** What tells a repeated call from another one; undefined where the client does not care. */
+function keyOf({ _meta }: Extra): string | undefined {
+  const key = _meta?.[IDEMPOTENCY_META];
+  if (key === undefined || (typeof key === 'string' && key.length >= 1 && key.length <= LONGEST_KEY))
+    return key;
+  const message = `params._meta.${IDEMPOTENCY_META}: expected a string of 1 to ${LONGEST_KEY} characters`;
+  throw new ProtocolError(ErrorCode.invalidParams, message);
 }
 
 function notAsTask(name: string): ProtocolError {

@@ -4,6 +4,12 @@
  */
 export const TASK_META = 'mcp-taskpool/task';
 
+/**
+ * The `_meta` key of a `tools/call` under which a client may give a key of its own choice: a call that is
+ * repeated with the same key and arguments is the same task.
+ */
+export const IDEMPOTENCY_META = 'mcp-taskpool/idempotencyKey';
+
 /** The value of {@link TASK_META}. On the protocol's wire `queued` and `running` are both `working`. */
 export interface TaskMeta {
   state: 'queued' | 'running' | 'input_required' | 'completed' | 'failed' | 'cancelled';

@@ -26,6 +26,16 @@ export function storeConformance(name: string, open: () => Promise<TaskStore>): 
       expect((await store.get('a'))?.owner).toBe('ada');
     });
 
+    it('finds a task by its owner and its idempotency key, until it is gone', async () => {
+      const task = aTask({ taskId: 'a', owner: 'ada', idempotencyKey: 'k', createdAt: 1000, ttlMs: 10 });
+      await store.create(task);
+      expect(await store.findByKey('ada', 'k')).toEqual(task);
+      expect(await store.findByKey('bob', 'k')).toBeUndefined();
+      expect(await store.findByKey('ada', 'other')).toBeUndefined();
+      await store.purge(1010);
+      expect(await store.findByKey('ada', 'k')).toBeUndefined();
+    });
+
     it('replaces a task only from the state that the writer knows', async () => {
       const queued = aTask({ taskId: 'a' });
       await store.create(queued);

@@ -9,7 +9,7 @@ const line = (level: string) => (fields: object, message: string) =>
 const server = await serveFixtures({
   owner: ({ authInfo }) => `user ${authInfo!.clientId}`,
   log: { info: line('info'), warn: line('warn'), error: line('error') },
-  maxTasksPerOwner: 2,
+  maxQueuedPerOwner: 1,
   maxLookUpMisses: 3,
 });
 
@@ -77,13 +77,13 @@ describe('The log (tasks, "Audit and Logging")', () => {
     ]);
   });
 
-  it('warns of a requestor that has too many unfinished tasks', async () => {
+  it('warns of a requestor that has too many tasks waiting', async () => {
     const peer = await connect('eve');
     const gate = await newGate();
     for (let count = 0; count < 2; count++) await peer.start('wait_for_file', { path: gate.path });
     await peer.start('echo', { text: 'a' }).catch(() => {});
     expect(lines).toContainEqual(
-      expect.objectContaining({ level: 'warn', owner: 'user eve', tool: 'echo', unfinished: 2 }),
+      expect.objectContaining({ level: 'warn', owner: 'user eve', tool: 'echo', limit: 1 }),
     );
   });
 });

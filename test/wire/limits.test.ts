@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { newGate, serveFixtures, type Gate } from './fixtures.ts';
+import { newGate, serveFixtures, serveFixturesOnce, startRunning, until, type Gate } from './fixtures.ts';
 import { Peer } from './peer.ts';
 
-const server = await serveFixtures({ maxTasksPerOwner: 3, maxLookUpMisses: 5 });
+const server = await serveFixtures({ maxQueuedPerOwner: 2, maxLookUpMisses: 5 });
+
+// So that the thread is there, and the first task of a test starts at once.
+await (await Peer.connect(server)).call('echo', { text: 'a' });
 
 /** A client of a session of its own, and so an owner of its own. */
 const connect = () => Peer.connect(server, { sessionId: crypto.randomUUID() });
@@ -15,8 +18,8 @@ describe('The limit on concurrent tasks of a requestor (tasks, "Resource Managem
     const tasks = [await start(), await start(), await start()];
     await expect(start()).rejects.toMatchObject({
       code: -32000,
-      message: /Too many unfinished tasks: 3 of 3/,
-      data: { unfinished: 3, limit: 3 },
+      message: /Too many tasks wait: 2 of yours may; 2 are ahead, try again in \d+ ms/,
+      data: { ahead: 2, limit: 2, retryAfterMs: expect.any(Number) },
     });
     expect(await peer.list()).toHaveLength(3);
     gate.open();
@@ -36,18 +39,21 @@ describe('The limit on concurrent tasks of a requestor (tasks, "Resource Managem
   it.each([
     [
       'ends',
-      async (peer: Peer, taskId: string, gate: Gate) => {
+      async (peer: Peer, taskId: string, _: string, gate: Gate) => {
         gate.open();
         await peer.result(taskId);
       },
     ],
-    ['is cancelled', async (peer: Peer, taskId: string) => void (await peer.cancel(taskId))],
+    [
+      'that waits is cancelled',
+      async (peer: Peer, _: string, queued: string) => void (await peer.cancel(queued)),
+    ],
   ])('has room again as soon as a task %s', async (_, end) => {
     const peer = await connect();
     const gates = [await newGate(), await newGate(), await newGate()];
     const tasks = [];
     for (const { path } of gates) tasks.push(await peer.start('wait_for_file', { path }));
-    await end(peer, tasks[0]!['taskId'], gates[0]!);
+    await end(peer, tasks[0]!['taskId'], tasks[2]!['taskId'], gates[0]!);
     await expect(peer.start('echo', { text: 'a' })).resolves.toHaveProperty('status', 'working');
   });
 
@@ -64,6 +70,44 @@ describe('The limit on concurrent tasks of a requestor (tasks, "Resource Managem
     const gate = await newGate();
     for (let count = 0; count < 3; count++) await peer.start('wait_for_file', { path: gate.path });
     await expect(other.start('echo', { text: 'a' })).resolves.toHaveProperty('status', 'working');
+  });
+});
+
+describe('The limit on what waits, of all requestors together', () => {
+  it('refuses what is above it, saying how many are ahead of this requestor', async () => {
+    const busy = await serveFixturesOnce({ maxQueued: 2 });
+    const [ann, bob] = [
+      await Peer.connect(busy, { sessionId: 'a' }),
+      await Peer.connect(busy, { sessionId: 'b' }),
+    ];
+    await ann.call('echo', { text: 'a' });
+    const gate = await newGate();
+    for (let count = 0; count < 3; count++) await ann.start('wait_for_file', { path: gate.path });
+    // Its turn would come after the first of the others.
+    await expect(bob.start('echo', { text: 'a' })).rejects.toMatchObject({
+      code: -32000,
+      data: { ahead: 1, limit: 2, retryAfterMs: expect.any(Number) },
+    });
+    expect(await bob.list()).toEqual([]);
+    gate.open();
+    await until(() => busy.load.queued === 0);
+    await expect(bob.call('echo', { text: 'a' })).resolves.toHaveProperty('content');
+  });
+});
+
+describe('The limit on what runs for one requestor', () => {
+  it('lets more of its tasks wait, though threads are free, and others start', async () => {
+    const wide = await serveFixturesOnce({ threads: 2, maxRunningPerOwner: 1 });
+    const [ann, bob] = [
+      await Peer.connect(wide, { sessionId: 'a' }),
+      await Peer.connect(wide, { sessionId: 'b' }),
+    ];
+    const first = await startRunning(ann, 'spin_until_aborted');
+    const second = await ann.start('echo', { text: 'a' });
+    await expect(bob.call('echo', { text: 'b' })).resolves.toHaveProperty('content');
+    expect((await ann.get(second['taskId']))['statusMessage']).toBe('queued, 0 ahead');
+    await ann.cancel(first['taskId']);
+    await expect(ann.result(second['taskId'])).resolves.toHaveProperty('content');
   });
 });
 

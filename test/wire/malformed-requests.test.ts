@@ -75,7 +75,7 @@ describe('A fault of the server itself (tasks, "Protocol Errors")', () => {
 
   it('leaves no trace of a task that the store did not take', async () => {
     const store = new FullStore();
-    const other = await Peer.connect(await serveFixturesOnce({ store, maxTasksPerOwner: 1 }));
+    const other = await Peer.connect(await serveFixturesOnce({ store, maxQueuedPerOwner: 1 }));
     await other.start('echo', { text: 'a' }).catch(() => {});
     store.full = false;
     expect(await other.list()).toEqual([]);

@@ -1,0 +1,43 @@
+import { UnknownTaskError } from '../errors.ts';
+import type { Observer } from './observer.ts';
+import type { Run } from './runner.ts';
+import { isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
+
+/** A task that has not ended, or whose end is still being written. */
+export interface Live {
+  /** Its state by the transitions made so far. */
+  task: Task;
+  /** Its state by what the store has; what others see. */
+  shown: Task;
+  /** False for a plain call, which nobody can ask for by id: the store never sees it. */
+  readonly kept: boolean;
+  run?: Run;
+  progress?: Progress;
+  readonly observers: Set<Observer>;
+  /** The writes to the store, one after the other. */
+  writes: Promise<void>;
+}
+
+/**
+ * Resolves when the task has ended, and others may see it.
+ * @throws {UnknownTaskError} when it expires meanwhile
+ * @throws the signal's reason when it is aborted first
+ */
+export function untilEnded(live: Live, signal?: AbortSignal): Promise<TerminalTask> {
+  return new Promise((resolve, reject) => {
+    const settle = (done: () => void) => {
+      live.observers.delete(observer);
+      signal?.removeEventListener('abort', aborted);
+      done();
+    };
+    const observer: Observer = {
+      status: ({ task }) => {
+        if (isTerminal(task)) settle(() => resolve(task));
+      },
+      gone: () => settle(() => reject(new UnknownTaskError())),
+    };
+    const aborted = () => settle(() => reject(signal!.reason as Error));
+    live.observers.add(observer);
+    signal?.addEventListener('abort', aborted, { once: true });
+  });
+}
