@@ -15,7 +15,9 @@ export function engineWith(runner: Runner) {
     defaultTtlMs: HOUR_MS,
     maxTtlMs: HOUR_MS,
     pollIntervalMs: 1000,
-    maxTasksPerOwner: Infinity,
+    maxQueued: Infinity,
+    maxQueuedPerOwner: Infinity,
+    maxRunningPerOwner: Infinity,
   });
   const create = (tool: string, ended: (task: Task) => void) =>
     engine.create(

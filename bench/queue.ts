@@ -101,8 +101,10 @@ class InstantRunner implements Runner {
   onRoom: (lane: Lane) => void = () => {};
   #isFree = false;
 
-  hasRoom(): boolean {
-    return this.#isFree;
+  refusal(): undefined {}
+
+  room(): number {
+    return this.#isFree ? 1 : 0;
   }
 
   open(): void {

@@ -3,6 +3,7 @@ import type { Benchmark, Report } from './benchmark.ts';
 import { engineWith } from './engine.ts';
 import { inMemory, inMemoryWithSdkClient, overStdio, runTask } from './pairs.ts';
 import { BENCH_TOOLS, moduleOf, THREADS } from './places.ts';
+import type { Isolation } from '../src/pool/place.ts';
 import { ThreadPool } from '../src/pool/pool.ts';
 import { rate, type RateOptions } from './rate.ts';
 import { rawPiscina, runNoop } from './raw-piscina.ts';
@@ -60,19 +61,14 @@ const POOL = 'engine and pool';
 /** What each layer leaves of what raw Piscina does. */
 async function measureLayers(short: boolean): Promise<Map<string, number[]>> {
   const piscina = rawPiscina();
-  const pool = new ThreadPool({
-    threads: THREADS,
-    ioConcurrency: 1,
-    graceMs: 250,
-    moduleOf: (tool) => moduleOf(BENCH_TOOLS, tool),
-    log: console,
-  });
-  const engine = engineWith(pool);
+  const engine = engineWith(noopPool('thread'));
+  const apart = engineWith(noopPool('process'));
   await using near = await inMemory({ tools: BENCH_TOOLS, threads: THREADS });
   await using far = await overStdio(BENCH_TOOLS);
   const contenders: readonly Contender[] = [
     [RAW, () => runNoop(piscina)],
     [POOL, () => engine.run('noop')],
+    ['engine and pool in a process', () => apart.run('noop')],
     ['client and server in memory', () => near.client.startTask('noop', {})],
     ['client and server over stdio', () => far.startTask('noop', {})],
   ];
@@ -85,8 +81,25 @@ async function measureLayers(short: boolean): Promise<Map<string, number[]>> {
     return await takeTurns(contenders, options, short ? 1 : 7);
   } finally {
     await engine.close();
+    await apart.close();
     await piscina.destroy();
   }
+}
+
+function noopPool(isolation: Isolation): ThreadPool {
+  return new ThreadPool({
+    place: { isolation, env: {}, lockdown: undefined },
+    threads: THREADS,
+    ioConcurrency: 1,
+    graceMs: 250,
+    maxMemoryMb: undefined,
+    maxResultMb: 10,
+    recycleAfter: undefined,
+    tools: new Map([
+      ['noop', { module: moduleOf(BENCH_TOOLS, 'noop'), lane: 'cpu', maxMemoryMb: undefined }],
+    ]),
+    log: console,
+  });
 }
 
 interface Protocols {
