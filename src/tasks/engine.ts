@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
 import { Admission, type Limits } from './admission.ts';
-import { untilEnded, type Live } from './live.ts';
+import { observe, unobserve, untilEnded, type Live } from './live.ts';
 import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
 import type { Runner } from './runner.ts';
@@ -39,6 +39,8 @@ export interface EngineOptions extends Limits {
   readonly maxTtlMs: number;
   readonly pollIntervalMs: number;
 }
+
+const NOTHING_WRITTEN = Promise.resolve();
 
 /**
  * Creates tasks, starts them when there is room, and ends each exactly once. The only writer of task
@@ -80,7 +82,7 @@ export class Engine {
     const { task, isNew } = await this.#once.task(owner, key, call, find, create);
     const live = this.#live.get(task.taskId);
     if (live === undefined) return { task };
-    if (!isNew && observer !== undefined) live.observers.add(observer);
+    if (!isNew && observer !== undefined) observe(live, observer);
     return this.#view(live);
   }
 
@@ -88,7 +90,7 @@ export class Engine {
     const ttlMs = Math.min(wanted.ttlMs ?? this.#options.defaultTtlMs, this.#options.maxTtlMs);
     const live = this.#admit(wanted, ttlMs, true);
     const { task } = live;
-    if (observer !== undefined) live.observers.add(observer);
+    if (observer !== undefined) live.observers = [observer];
     try {
       live.writes = this.#options.store.create(task);
       await live.writes;
@@ -111,7 +113,7 @@ export class Engine {
   async call(wanted: NewTask, observer: Observer, signal: AbortSignal): Promise<TerminalTask> {
     if (wanted.idempotencyKey !== undefined) return this.#callOnce(wanted, observer, signal);
     const live = this.#admit(wanted, Infinity, false);
-    live.observers.add(observer);
+    live.observers = [observer];
     const ended = untilEnded(live);
     const cancel = () => this.#end(live, { type: 'cancelled' });
     signal.addEventListener('abort', cancel, { once: true });
@@ -200,7 +202,8 @@ export class Engine {
 
   /** Ends the following of a task. */
   unobserve(taskId: string, observer: Observer): void {
-    this.#live.get(taskId)?.observers.delete(observer);
+    const live = this.#live.get(taskId);
+    if (live !== undefined) unobserve(live, observer);
   }
 
   /** How many tasks and calls wait, and how many run. */
@@ -258,7 +261,7 @@ export class Engine {
       ttlMs,
       pollIntervalMs: pollIntervalMs ?? this.#options.pollIntervalMs,
     };
-    const live: Live = { task, shown: task, kept, observers: new Set(), writes: Promise.resolve() };
+    const live: Live = { task, shown: task, kept, observers: [], writes: NOTHING_WRITTEN };
     this.#live.set(task.taskId, live);
     return live;
   }
@@ -361,8 +364,8 @@ export class Engine {
       const live = this.#live.get(taskId);
       this.#options.log.info({ taskId, owner }, 'task expired');
       if (live === undefined) continue;
-      const observers = [...live.observers];
-      live.observers.clear();
+      const { observers } = live;
+      live.observers = [];
       this.#end(live, { type: 'error', code: ErrorCode.timeout, message: 'The task expired' });
       for (const observer of observers) observer.gone?.();
     }

@@ -13,9 +13,18 @@ export interface Live {
   readonly kept: boolean;
   run?: Run;
   progress?: Progress;
-  readonly observers: Set<Observer>;
+  /** Replaced, never changed: most tasks have none or one, and many wait. */
+  observers: readonly Observer[];
   /** The writes to the store, one after the other. */
   writes: Promise<void>;
+}
+
+export function observe(live: Live, observer: Observer): void {
+  if (!live.observers.includes(observer)) live.observers = [...live.observers, observer];
+}
+
+export function unobserve(live: Live, observer: Observer): void {
+  live.observers = live.observers.filter((other) => other !== observer);
 }
 
 /**
@@ -26,7 +35,7 @@ export interface Live {
 export function untilEnded(live: Live, signal?: AbortSignal): Promise<TerminalTask> {
   return new Promise((resolve, reject) => {
     const settle = (done: () => void) => {
-      live.observers.delete(observer);
+      unobserve(live, observer);
       signal?.removeEventListener('abort', aborted);
       done();
     };
@@ -37,7 +46,7 @@ export function untilEnded(live: Live, signal?: AbortSignal): Promise<TerminalTa
       gone: () => settle(() => reject(new UnknownTaskError())),
     };
     const aborted = () => settle(() => reject(signal!.reason as Error));
-    live.observers.add(observer);
+    observe(live, observer);
     signal?.addEventListener('abort', aborted, { once: true });
   });
 }
