@@ -1,45 +1,58 @@
 import type { RunHooks, Runner } from '../src/tasks/runner.ts';
 import type { Call, Lane } from '../src/tasks/task.ts';
+import type { ThreadPool } from '../src/pool/pool.ts';
 import type { Benchmark, Report } from './benchmark.ts';
 import { engineWith } from './engine.ts';
+import { noopPool } from './noop-pool.ts';
 import { median, rounded } from './statistics.ts';
 
 const SIZES = [100, 1000, 10_000, 100_000];
 
-/** What a long queue costs the engine. */
+/** What a long queue costs. */
 export const queue = {
   name: 'queue',
   title: 'Cost of a task by how many are queued',
   async run(short): Promise<Report> {
     const sizes = short ? SIZES.slice(0, 2) : SIZES;
     const most = sizes.at(-1)!;
-    const times = sizes.map((): number[] => []);
+    const times = sizes.map((): { engine: number; whole: number }[] => []);
     const heaps = sizes.map((): number[] => []);
-    for (let round = 0; round < (short ? 1 : 5); round++) {
+    const pool = noopPool('thread');
+    await timeFillAndDrain(() => lasting(pool), 1000, 1);
+    for (let round = 0; round < (short ? 1 : 3); round++) {
       for (const [n, size] of sizes.entries()) {
         // As many tasks for every size, so that each is measured for as long.
-        times[n]!.push(await timeFillAndDrain(size, most / size));
+        const engine = await timeFillAndDrain(() => new InstantRunner(), size, most / size);
+        const whole = await timeFillAndDrain(() => lasting(pool), size, most / size);
+        times[n]!.push({ engine, whole });
         heaps[n]!.push(await heapPerTask(size));
       }
     }
-    const micros = times.map((values) => rounded(median(values) * 1000));
+    await pool.close();
+    const micros = (part: 'engine' | 'whole') =>
+      times.map((values) => rounded(median(values.map((value) => value[part])) * 1000));
+    const [engine, whole] = [micros('engine'), micros('whole')];
     const bytes = heaps.map((values) => Math.round(median(values)));
-    const base = micros[sizes.indexOf(1000)]!;
+    const base = sizes.indexOf(1000);
+    // Round by round, so that what slows the machine down for a while slows both.
+    const growth = median(times.at(-1)!.map((value, round) => value.whole / times[base]![round]!.whole));
     return {
       rows: sizes.map((size, n) => ({
         queued: size,
-        'µs a task': micros[n]!,
-        'of that at 1,000': rounded(micros[n]! / base, 2),
+        'µs a task': whole[n]!,
+        'of that at 1,000': rounded(whole[n]! / whole[base]!, 2),
+        'µs in the engine': engine[n]!,
+        'of that at 1,000 ': rounded(engine[n]! / engine[base]!, 2),
         'heap bytes a task': bytes[n]!,
       })),
       notes: [
-        "The engine's own cost, to create, queue, start and finish a task, with the store in memory and a runner",
-        'that finishes at once instead of the threads. Medians of rounds in which the sizes take turns.',
+        'To create, queue, run and finish a task that does nothing, through engine and pool, the store in memory;',
+        'and in the engine alone, with a runner that finishes at once. Medians of rounds in which the sizes take turns.',
       ],
       targets: [
         {
           target: `cost of a task at ${most.toLocaleString('en')} queued, as a multiple of that at 1,000`,
-          measured: rounded(micros.at(-1)! / base),
+          measured: rounded(growth),
           atMost: 1.5,
         },
         {
@@ -54,12 +67,11 @@ export const queue = {
 } satisfies Benchmark;
 
 /** Milliseconds a task, for queues that are filled and drained one after the other. */
-async function timeFillAndDrain(size: number, times: number): Promise<number> {
+async function timeFillAndDrain(runnerFor: () => OpenRunner, size: number, times: number): Promise<number> {
   collect();
   const started = performance.now();
   for (let n = 0; n < times; n++) {
-    const runner = new InstantRunner();
-    const { drain } = await fill(runner, size);
+    const { drain } = await fill(runnerFor(), size);
     await drain();
   }
   return (performance.now() - started) / (size * times);
@@ -78,7 +90,7 @@ async function heapPerTask(size: number): Promise<number> {
   return (after - before) / (size * queues);
 }
 
-async function fill(runner: InstantRunner, size: number): Promise<{ drain: () => Promise<void> }> {
+async function fill(runner: OpenRunner, size: number): Promise<{ drain: () => Promise<void> }> {
   const engine = engineWith(runner);
   let left = size;
   let drained: () => void;
@@ -96,8 +108,31 @@ async function fill(runner: InstantRunner, size: number): Promise<{ drain: () =>
   };
 }
 
+/** It runs nothing until it is opened. */
+interface OpenRunner extends Runner {
+  open(): void;
+}
+
+/** The pool for one engine after another. */
+function lasting(pool: ThreadPool): OpenRunner {
+  let isOpen = false;
+  return {
+    set onRoom(onRoom: Runner['onRoom']) {
+      pool.onRoom = onRoom;
+    },
+    refusal: (call) => pool.refusal(call),
+    room: (lane) => (isOpen ? pool.room(lane) : 0),
+    start: (taskId, call, hooks) => pool.start(taskId, call, hooks),
+    open() {
+      isOpen = true;
+      pool.onRoom('cpu');
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
 /** A place where calls end as soon as they have begun, one at a time. Closed at first. */
-class InstantRunner implements Runner {
+class InstantRunner implements OpenRunner {
   onRoom: (lane: Lane) => void = () => {};
   #isFree = false;
 

@@ -2,9 +2,8 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { Benchmark, Report } from './benchmark.ts';
 import { engineWith } from './engine.ts';
 import { inMemory, inMemoryWithSdkClient, overStdio, runTask } from './pairs.ts';
-import { BENCH_TOOLS, moduleOf, THREADS } from './places.ts';
-import type { Isolation } from '../src/pool/place.ts';
-import { ThreadPool } from '../src/pool/pool.ts';
+import { noopPool } from './noop-pool.ts';
+import { BENCH_TOOLS, THREADS } from './places.ts';
 import { rate, type RateOptions } from './rate.ts';
 import { rawPiscina, runNoop } from './raw-piscina.ts';
 import { median, rounded } from './statistics.ts';
@@ -84,22 +83,6 @@ async function measureLayers(short: boolean): Promise<Map<string, number[]>> {
     await apart.close();
     await piscina.destroy();
   }
-}
-
-function noopPool(isolation: Isolation): ThreadPool {
-  return new ThreadPool({
-    place: { isolation, env: {}, lockdown: undefined },
-    threads: THREADS,
-    ioConcurrency: 1,
-    graceMs: 250,
-    maxMemoryMb: undefined,
-    maxResultMb: 10,
-    recycleAfter: undefined,
-    tools: new Map([
-      ['noop', { module: moduleOf(BENCH_TOOLS, 'noop'), lane: 'cpu', maxMemoryMb: undefined }],
-    ]),
-    log: console,
-  });
 }
 
 interface Protocols {
