@@ -11,7 +11,7 @@ import { stock } from './stock.ts';
 
 const IN_FLIGHT = 64;
 /** The SDK looks for results once a second: the more that wait for the look, the more it gets done. */
-const MANY_IN_FLIGHT = [2000, 5000];
+const MANY_IN_FLIGHT = [256, 2000, 5000];
 
 type Contender = readonly [name: string, call: () => PromiseLike<unknown>];
 
@@ -23,20 +23,27 @@ export const throughput = {
     const layers = await measureLayers(short);
     const protocols = await measureProtocols(short);
     const raw = layers.get(RAW)!;
-    // The number in flight that suits the SDK.
-    const best = protocols.reduce((best, rates) => (median(rates.stock) > median(best.stock) ? rates : best));
+    // Each at the number in flight that suits it.
+    const ours = best(protocols.map((rates) => rates.ours));
+    const stock = best(protocols.map((rates) => rates.stock));
     const rows = [
       ...[...layers].map(([what, rates]) => toRow(what, IN_FLIGHT, rates, RAW, raw)),
-      ...protocols.flatMap(({ inFlight, ours, stock }) => [
-        toRow('SDK client, SDK server, task in raw Piscina', inFlight, stock, 'the SDK alone', stock),
-        toRow('SDK client, this server', inFlight, ours, 'the SDK alone', stock),
+      ...protocols.flatMap((rates) => [
+        toRow(
+          'SDK client, SDK server, task in raw Piscina',
+          rates.inFlight,
+          rates.stock,
+          "the SDK's best",
+          stock,
+        ),
+        toRow('SDK client, this server', rates.inFlight, rates.ours, "the SDK's best", stock),
       ]),
     ];
     return {
       rows,
       notes: [
         `${THREADS} threads everywhere. Medians of rounds in which they take turns.`,
-        'The SDK alone answers tasks/result once a second, so it is compared with many calls in flight.',
+        'The SDK alone answers tasks/result once a second, so it needs many calls in flight: each is taken at its best.',
       ],
       targets: [
         {
@@ -45,8 +52,9 @@ export const throughput = {
           atLeast: 0.6,
         },
         {
-          target: `the same through the protocol in memory, as a multiple of the SDK alone (${best.inFlight} in flight)`,
-          measured: rounded(ratio(best.ours, best.stock)),
+          target:
+            'the same through the protocol in memory, as a multiple of the SDK alone (each at its best)',
+          measured: rounded(ratio(ours, stock)),
           atLeast: 1,
         },
       ],
@@ -150,6 +158,10 @@ function toRow(
     'calls a second': Math.round(median(rates)),
     share: `${rounded(ratio(rates, base), 2)} of ${beside}`,
   };
+}
+
+function best(all: readonly (readonly number[])[]): readonly number[] {
+  return all.reduce((best, rates) => (median(rates) > median(best) ? rates : best));
 }
 
 /** Round by round, so that what slows the machine down for a while slows both. */

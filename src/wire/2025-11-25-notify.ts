@@ -8,12 +8,17 @@ import { encodeProgress, encodeTask, relatedTask } from './2025-11-25-encode.ts'
 
 type ProgressToken = string | number;
 
+/** Of a task that ends sooner, only the end is told: most servers have many such. */
+const SHORT_TASK_MS = 10;
+
 /** Sends a connection's notifications. */
 export class Notifier {
   /** The least severe log messages that the client wants. */
   level: LoggingLevel = 'debug';
   readonly #server: Server;
   readonly #log: Log;
+  /** Those whose task has just started, and what is to be told of that if it does not end at once. */
+  #started = new Map<Follower, () => void>();
 
   constructor(server: Server, log: Log) {
     this.#server = server;
@@ -27,6 +32,22 @@ export class Notifier {
   /** It carries the id itself, and so no related-task metadata (tasks, "Task Notifications" 3). */
   status(view: TaskView): void {
     this.#send('notifications/tasks/status', encodeTask(view));
+  }
+
+  /** Tells of a start a little later, unless told to forget it first. */
+  startedSoon(follower: Follower, tell: () => void): void {
+    if (this.#started.size === 0) setTimeout(() => this.#tellStarted(), SHORT_TASK_MS);
+    this.#started.set(follower, tell);
+  }
+
+  forgetStart(follower: Follower): void {
+    this.#started.delete(follower);
+  }
+
+  #tellStarted(): void {
+    const started = [...this.#started.values()];
+    this.#started.clear();
+    for (const tell of started) tell();
   }
 
   /** Of a plain call, on the stream of its request where the transport has one. */
@@ -82,6 +103,7 @@ export class Follower implements Observer {
   readonly #ended: (taskId: string) => void;
   #taskId: string | undefined;
   #held: (() => void)[] | undefined = [];
+  #hasStarted = false;
 
   /** @param ended called once there is nothing more to tell */
   constructor(
@@ -108,6 +130,12 @@ export class Follower implements Observer {
   }
 
   status(view: TaskView): void {
+    if (view.task.state === 'running' && !this.#hasStarted) {
+      this.#hasStarted = true;
+      this.#notifier.startedSoon(this, () => this.#tell(() => this.#notifier.status(view)));
+      return;
+    }
+    this.#notifier.forgetStart(this);
     this.#tell(() => this.#notifier.status(view));
     if (isTerminal(view.task)) this.#tell(this.#ended);
   }
@@ -122,6 +150,7 @@ export class Follower implements Observer {
   }
 
   gone(): void {
+    this.#notifier.forgetStart(this);
     this.#tell(this.#ended);
   }
 
