@@ -30,6 +30,8 @@ export class ThreadGroup {
   /** Those that would start a task at once; the last one that became free is the first to be used. */
   #free: Thread[] = [];
   readonly #retiring = new Set<Thread>();
+  /** Each started to take the place of a thread that is likely to be ended. */
+  readonly #spares = new Map<Thread, Thread>();
   readonly #restarts = new Set<NodeJS.Timeout>();
   /** Threads that ended before they had started, in a row. */
   #stillborn = 0;
@@ -68,7 +70,7 @@ export class ThreadGroup {
   close(reason: string): void {
     this.#closed = true;
     for (const restart of this.#restarts) clearTimeout(restart);
-    for (const thread of [...this.#threads, ...this.#retiring]) thread.end(reason);
+    for (const thread of [...this.#threads, ...this.#retiring, ...this.#spares.values()]) thread.end(reason);
   }
 
   #fill(): void {
@@ -76,11 +78,21 @@ export class ThreadGroup {
   }
 
   #add(maxMemoryMb = this.#options.maxMemoryMb): Thread {
+    const thread = this.#open(maxMemoryMb);
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  #open(maxMemoryMb: number): Thread {
     const thread = this.#options.open(maxMemoryMb, {
       room: () => {
         this.#stillborn = 0;
-        if (!this.#free.includes(thread)) this.#free.push(thread);
-        this.#events.room();
+        // It has stopped in time, after all.
+        this.#spares.get(thread)?.end('the thread was not needed');
+        if (this.#threads.has(thread)) this.#offer(thread);
+      },
+      slow: () => {
+        if (!this.#closed && !this.#spares.has(thread)) this.#spares.set(thread, this.#open(maxMemoryMb));
       },
       retired: () => {
         this.#free = this.#free.filter((free) => free !== thread);
@@ -99,12 +111,27 @@ export class ThreadGroup {
         this.#events.gone(thread, reason, kind, tools);
         this.#dismiss(thread);
         this.#retiring.delete(thread);
+        for (const [slow, spare] of this.#spares) if (spare === thread) this.#spares.delete(slow);
+        this.#promoteSpareOf(thread);
         if (!thread.started && kind !== 'asked') this.#pause();
         this.#fill();
       },
     });
-    this.#threads.add(thread);
     return thread;
+  }
+
+  #offer(thread: Thread): void {
+    if (thread.room === 0) return;
+    if (!this.#free.includes(thread)) this.#free.push(thread);
+    this.#events.room();
+  }
+
+  #promoteSpareOf(thread: Thread): void {
+    const spare = this.#spares.get(thread);
+    if (spare === undefined) return;
+    this.#spares.delete(thread);
+    this.#threads.add(spare);
+    this.#offer(spare);
   }
 
   #dismiss(thread: Thread): void {

@@ -9,6 +9,8 @@ import type { FromThread, ToThread } from './messages.ts';
 export interface ThreadEvents {
   /** A place has become free; the first time, once the thread has started. */
   room(): void;
+  /** Its one task has not stopped for a while: it is likely to be ended. */
+  slow(): void;
   /** The thread takes no more tasks, and ends when those that still obey have finished. */
   retired(): void;
   /** The thread takes no more tasks, and is about to be gone. */
@@ -23,6 +25,9 @@ interface ThreadOptions {
   /** Tasks after which it retires; undefined: never. */
   readonly recycleAfter: number | undefined;
 }
+
+/** What a thread takes to start, and some more. */
+const LEAD_MS = 150;
 
 /** A task on its place. */
 interface Occupant {
@@ -189,7 +194,12 @@ export class Thread {
 
   #askToStop(occupant: Occupant): void {
     occupant.heard = false;
-    occupant.grace = setTimeout(() => this.#overrun(occupant), this.#options.graceMs);
+    const { graceMs } = this.#options;
+    const leadMs = this.#shared ? 0 : Math.min(LEAD_MS, graceMs / 2);
+    occupant.grace = setTimeout(() => {
+      if (leadMs > 0) this.#events.slow();
+      occupant.grace = setTimeout(() => this.#overrun(occupant), leadMs);
+    }, graceMs - leadMs);
     this.#link.post({ type: 'cancel', taskId: occupant.taskId, place: occupant.place });
   }
 

@@ -39,15 +39,6 @@ describe("A process of the tools' own", () => {
     expect((await client.result(queued)).content).toEqual([{ type: 'text', text: 'quick' }]);
   });
 
-  it('is back in under a second', async () => {
-    const { connect } = await serve({ die: SEGFAULT, quick: QUICK });
-    const client = await connect();
-    await expect(client.result(await client.start('die'))).rejects.toThrow('SIGSEGV');
-    const diedAt = performance.now();
-    await client.result(await client.start('quick'));
-    expect(performance.now() - diedAt).toBeLessThan(1000);
-  });
-
   it('runs no more, for a minute, the tool that ran in each of five crashes, and runs the others', async () => {
     const { connect } = await serve({ die: SEGFAULT, quick: QUICK });
     const client = await connect();

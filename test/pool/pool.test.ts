@@ -122,6 +122,28 @@ describe.each(['thread', 'process'] as const)('The pool, isolated by %s', (isola
     expect(thread).not.toBe(metaOf(await client.get(task)).thread);
   });
 
+  it('has no more threads than before after a task that stops late, but in time', async () => {
+    const { connect } = await serve(
+      {
+        late: `run: (_, { progress, signal }) => {
+          progress(1);
+          while (!signal.aborted);
+          const until = Date.now() + 300;
+          while (Date.now() < until);
+        }`,
+        wait: 'run: (_, { progress }) => { progress(1); return new Promise(() => {}); }',
+      },
+      { graceMs: 400 },
+    );
+    const client = await connect();
+    const late = await client.start('late');
+    await client.running(late);
+    await client.cancel(late);
+    const [first, second] = [await client.start('wait'), await client.start('wait')];
+    await client.running(first);
+    expect((await client.get(second)).statusMessage).toBe('queued, 0 ahead');
+  });
+
   it('never starts a queued task that was cancelled', async () => {
     const folder = await folderWith({});
     const { connect } = await serve({
