@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import type { StdioServerParameters } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -85,6 +86,9 @@ function routeToChild({ command, args = [], env, cwd, stderr = 'inherit' }: Stdi
   transport.start = async () => {
     await start();
     started = true;
+    // While the server does not read, each message waits for the drain by a listener of its own, and Node
+    // would warn of eleven. The field is private: should it go away, the warning comes back and nothing else.
+    (transport as unknown as { _process?: ChildProcess })._process?.stdin?.setMaxListeners(0);
   };
   return {
     transport,

@@ -13,6 +13,8 @@ interface Served {
  */
 export async function serveStdio(served: Served, drainMs: number): Promise<void> {
   const transport = new StdioServerTransport();
+  // While the client does not read, each message waits for the drain by a listener of its own.
+  process.stdout.setMaxListeners(0);
   const stopped = new Promise<void>((resolve) => {
     process.stdin.once('end', resolve).once('close', resolve);
     // The client has gone while we wrote.

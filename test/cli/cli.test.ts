@@ -172,6 +172,22 @@ describe('mcp-taskpool', () => {
     expect(isAlive(Number(pid))).toBe(false);
   });
 
+  it('has nothing to say on stderr of thousands of requests at once', async () => {
+    const folder = await folderWith({ 'a.js': toolSource('') });
+    const server = start('serve', '--tools', folder);
+    server.say(INITIALIZE);
+    await server.said('"id":0');
+    const pings = Array.from({ length: 5000 }, (_, n) => ({
+      jsonrpc: '2.0',
+      id: n + 1,
+      method: 'tools/list',
+    }));
+    server.child.stdin.write(pings.map((ping) => `${JSON.stringify(ping)}\n`).join(''));
+    await server.said('"id":5000');
+    server.child.stdin.end();
+    expect(await server.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('ends with 0 when its input ends', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
     const server = start('serve', '--tools', folder);
