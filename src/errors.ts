@@ -3,6 +3,8 @@
  * The negative ones above -32100 are JSON-RPC's and MCP's own; a wire passes them on as they are.
  */
 export const ErrorCode = {
+  parseError: -32700,
+  invalidRequest: -32600,
   methodNotFound: -32601,
   invalidParams: -32602,
   internal: -32603,

@@ -1,5 +1,5 @@
-import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { StdioTransport } from './stdio-transport.ts';
 
 /** What is served; the server behind it. */
 interface Served {
@@ -12,9 +12,7 @@ interface Served {
  * (SIGINT, SIGTERM), then drains and resolves. A second signal ends the process at once.
  */
 export async function serveStdio(served: Served, drainMs: number): Promise<void> {
-  const transport = new StdioServerTransport();
-  // While the client does not read, each message waits for the drain by a listener of its own.
-  process.stdout.setMaxListeners(0);
+  const transport = new StdioTransport(process.stdin, process.stdout);
   const stopped = new Promise<void>((resolve) => {
     process.stdin.once('end', resolve).once('close', resolve);
     // The client has gone while we wrote.
