@@ -3,6 +3,9 @@ import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv
 import type { TaskSupport } from '../tool.ts';
 import type { Call, Lane } from '../tasks/task.ts';
 
+/** Arguments that are nested deeper would overflow the stack of what checks and sends them. */
+const DEEPEST = 500;
+
 /** What a wire needs to know of a tool; the pool's catalog has it. */
 export interface ServedTool {
   readonly lane: Lane;
@@ -34,6 +37,9 @@ export class Toolbox {
   /** What is wrong with the arguments, field by field; undefined when nothing is. */
   problem(tool: ServedTool, args: Readonly<Record<string, unknown>>): string | undefined {
     const { name, inputSchema } = tool.definition;
+    if (isDeeperThan(args, DEEPEST)) {
+      return `Invalid arguments for tool ${name}: nested deeper than ${DEEPEST}`;
+    }
     let check = this.#checks.get(name);
     if (check === undefined) {
       check = this.#validator.getValidator(
@@ -53,4 +59,14 @@ export class Toolbox {
   call({ definition, lane, timeoutMs }: ServedTool, args: Readonly<Record<string, unknown>>): Call {
     return { tool: definition.name, args, lane, ...(timeoutMs !== undefined && { timeoutMs }) };
   }
+}
+
+/** Without recursion, for the sake of what it looks for. */
+function isDeeperThan(value: unknown, limit: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((part) => (typeof part === 'object' && part !== null ? Object.values(part) : []));
+  }
+  return false;
 }
