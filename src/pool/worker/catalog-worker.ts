@@ -11,6 +11,14 @@ const send = (message: CatalogMessage) =>
   parentPort === null ? process.send!(message) : parentPort.postMessage(message);
 const paths = (parentPort === null ? JSON.parse(process.argv[2]!) : workerData) as string[];
 
+// A thread tells its parent of what nobody catches; a process has to say so itself.
+if (parentPort === null) {
+  const fault = (error: unknown) => {
+    process.send!({ type: 'fault', reason: reasonOf(error) } satisfies CatalogMessage);
+  };
+  process.on('uncaughtException', fault).on('unhandledRejection', fault);
+}
+
 for (const path of paths) {
   send({ type: 'loading', path });
   try {

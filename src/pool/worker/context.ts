@@ -3,6 +3,17 @@ import type { FromThread, ToThread } from '../messages.ts';
 import { Reporter } from './reporter.ts';
 import { cancelled, flaggedController } from './signal.ts';
 
+const LEVELS: readonly LogLevel[] = [
+  'debug',
+  'info',
+  'notice',
+  'warning',
+  'error',
+  'critical',
+  'alert',
+  'emergency',
+];
+
 /** What one call of a tool is given. The parts are made when the tool first asks for them: many never do. */
 export class CallContext implements ToolContext {
   readonly taskId: string;
@@ -43,7 +54,7 @@ export class CallContext implements ToolContext {
   };
 
   readonly log = (level: LogLevel, message: string): void => {
-    this.#report()?.log({ level, message });
+    this.#report()?.log({ level: LEVELS.includes(level) ? level : 'info', message });
   };
 
   /** Whether the call has been asked to stop. */

@@ -1,15 +1,15 @@
 import type { z } from 'zod';
 import { isContent, type Tool } from '../../tool.ts';
 import type { Outcome } from '../../tasks/task.ts';
-import { jsonProblem } from './json-problem.ts';
+import { inspectJson } from './inspect-json.ts';
 
 type Result = Readonly<Record<string, unknown>>;
 
 /** A handler's return value as a CallToolResult, its structured content checked against the tool's `output`. */
 export function toOutcome(tool: Tool, returned: unknown, maxResultMb: number): Outcome {
-  const unfit = jsonProblem(returned, maxResultMb * 2 ** 20);
-  if (unfit !== undefined) {
-    const { path, reason } = unfit;
+  const travel = inspectJson(returned, maxResultMb * 2 ** 20);
+  if (!travel.fit) {
+    const { path, reason } = travel;
     return errorResult(
       `The tool's result cannot be sent: ${path === '' ? 'result' : `result.${path}`}: ${reason}`,
     );
@@ -19,15 +19,20 @@ export function toOutcome(tool: Tool, returned: unknown, maxResultMb: number): O
   const problem = contentProblem(result['content'] as unknown[]);
   if (problem !== undefined) return errorResult(`The tool's result is malformed: ${problem}`);
   const isError = result['isError'] === true;
-  if (tool.output === undefined || isError) return { type: 'result', result, isError };
+  // What a class makes of itself for JSON is not what a clone of it would be.
+  const sent = (kept: Result): Outcome => ({
+    type: 'result',
+    result: travel.plain ? kept : (JSON.parse(JSON.stringify(kept)) as Result),
+    isError,
+  });
+  if (tool.output === undefined || isError) return sent(result);
   const checked = tool.output.safeParse(result['structuredContent']);
   if (!checked.success) {
     return errorResult(
       `The tool's result does not match its output schema: ${describe(checked.error, 'result')}`,
     );
   }
-  const kept = full ? { ...result, structuredContent: checked.data } : structured(checked.data);
-  return { type: 'result', result: kept, isError: false };
+  return sent(full ? { ...result, structuredContent: checked.data } : structured(checked.data));
 }
 
 /** A result that tells the caller, and so the model, what went wrong (2025-11-25, tools, "Error Handling"). */

@@ -70,12 +70,23 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
     }
     running.delete(taskId);
     context.close();
-    send({ type: 'finished', taskId, outcome, ...(stack !== undefined && { stack }) });
+    finish(taskId, outcome, stack);
     if (!alone) return;
     for (let next = lingerer.next(); next !== undefined; next = lingerer.next()) {
       receive(next);
       // Comes back here when it has finished.
       if (next.type === 'run') return;
+    }
+  }
+
+  function finish(taskId: string, outcome: Outcome, stack: string | undefined): void {
+    const more = stack === undefined ? {} : { stack };
+    try {
+      send({ type: 'finished', taskId, outcome, ...more });
+    } catch {
+      // It was looked through, and then had something else in it.
+      const failed = errorResult("The tool's result cannot be sent: it changes as it is read");
+      send({ type: 'finished', taskId, outcome: failed, ...more });
     }
   }
 }

@@ -1,10 +1,11 @@
+import { types } from 'node:util';
+
 const DEEPEST = 1000;
 
-/** Why a value cannot travel as JSON, and where in it; undefined where it can. */
-export interface JsonProblem {
-  readonly path: string;
-  readonly reason: string;
-}
+/** Why a value cannot travel as JSON, and where in it; or whether it can as it is, without becoming JSON first. */
+export type Travel =
+  | { readonly fit: true; readonly plain: boolean }
+  | { readonly fit: false; readonly path: string; readonly reason: string };
 
 /** Thrown from the depths of a value, and caught at its top. */
 class Found extends Error {
@@ -22,8 +23,9 @@ class Found extends Error {
  * a Map or a Set, a circle; and for more of it than `maxBytes`. Dates and whatever else has `toJSON` become
  * what that gives; undefined in an object is a property that is not there.
  */
-export function jsonProblem(value: unknown, maxBytes: number): JsonProblem | undefined {
+export function inspectJson(value: unknown, maxBytes: number): Travel {
   let bytes = 0;
+  let plain = true;
   const above = new Set<object>();
 
   const count = (more: number) => {
@@ -60,9 +62,12 @@ export function jsonProblem(value: unknown, maxBytes: number): JsonProblem | und
     if (part instanceof Map || part instanceof Set)
       throw new Found(`a ${part.constructor.name} is not JSON: make an object or an array of it`);
     above.add(part);
+    plain &&= isPlain(part);
     const { toJSON } = part as { toJSON?: unknown };
-    if (typeof toJSON === 'function') visit(toJSON.call(part, ''));
-    else if (Array.isArray(part)) for (let index = 0; index < part.length; index++) child(part, index);
+    if (typeof toJSON === 'function') {
+      plain = false;
+      visit(toJSON.call(part, ''));
+    } else if (Array.isArray(part)) for (let index = 0; index < part.length; index++) child(part, index);
     else {
       for (const key of Object.keys(part)) {
         count(key.length + 4);
@@ -84,11 +89,18 @@ export function jsonProblem(value: unknown, maxBytes: number): JsonProblem | und
 
   try {
     visit(value);
-    return undefined;
+    return { fit: true, plain };
   } catch (error) {
-    if (error instanceof Found) return { path: pathOf(error.keys), reason: error.reason };
-    return { path: '', reason: `cannot be read: ${messageOf(error)}` };
+    if (error instanceof Found) return { fit: false, path: pathOf(error.keys), reason: error.reason };
+    return { fit: false, path: '', reason: `cannot be read: ${messageOf(error)}` };
   }
+}
+
+/** Whether a clone of the object is the object. */
+function isPlain(part: object): boolean {
+  if (types.isProxy(part)) return false;
+  const prototype: unknown = Object.getPrototypeOf(part);
+  return Array.isArray(part) || prototype === Object.prototype || prototype === null;
 }
 
 function pathOf(keys: readonly (string | number)[]): string {
