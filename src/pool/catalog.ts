@@ -37,6 +37,8 @@ export type CatalogMessage =
   | { readonly type: 'loading'; readonly path: string }
   | { readonly type: 'tool'; readonly entry: ToolEntry }
   | { readonly type: 'problem'; readonly path: string; readonly reason: string }
+  /** Nobody caught it. */
+  | { readonly type: 'fault'; readonly reason: string }
   | { readonly type: 'done' };
 
 export interface CatalogOptions {
@@ -124,6 +126,9 @@ function readSome(
             loading = message.path;
             clearTimeout(timer);
             timer = setTimeout(() => stop(`did not load within ${loadTimeoutMs / 1000} s`), loadTimeoutMs);
+            return;
+          case 'fault':
+            stop(message.reason);
             return;
           case 'done':
             stop();

@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs';
+import { Writable } from 'node:stream';
 import type { FromExecutor, ToExecutor } from './executor-messages.ts';
 import type { HostOptions, Link } from './host.ts';
 import { PiscinaHost } from './piscina-host.ts';
@@ -6,6 +8,17 @@ import { PiscinaHost } from './piscina-host.ts';
  * The executor's process: hosts the threads, and passes messages on between them and the server. Whatever
  * a tool does to its process, it does to this one.
  */
+
+// Its own streams are never opened: Node would make their descriptors such that a tool which writes to them
+// itself is told to try again. Threads print past these.
+for (const name of ['stdout', 'stderr']) {
+  const write = (chunk: Buffer, _: unknown, done: () => void) => {
+    writeSync(2, chunk);
+    done();
+  };
+  Object.defineProperty(process, name, { value: new Writable({ write }) });
+}
+
 const host = new PiscinaHost(JSON.parse(process.argv[2]!) as HostOptions);
 const links = new Map<number, Link>();
 

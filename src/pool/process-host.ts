@@ -18,8 +18,8 @@ const LAST_WORDS_MS = 50;
  * Threads of a child process, the executor. If that ends, by a native crash say, all its threads have ended,
  * and the next thread that is opened starts it anew: at once after one crash, and ever later after several.
  *
- * Its standard output is our standard error, where its threads print. Its own standard error comes to
- * us through a pipe: the runtime says there what it died of.
+ * What it and its threads print comes to us through pipes, and goes to our standard error. The runtime says
+ * there, too, what the process died of.
  */
 export class ProcessHost implements ThreadHost {
   readonly #options: HostOptions;
@@ -81,13 +81,13 @@ export class ProcessHost implements ThreadHost {
         serialization: 'advanced',
         env: { ...env },
         execArgv: [...process.execArgv, ...(lockdown === undefined ? [] : lockdownOptions(lockdown))],
-        stdio: ['ignore', 2, 'pipe', 'ipc'],
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       },
     );
     this.#child = child;
     let lastWords = '';
+    for (const stream of [child.stdout!, child.stderr!]) stream.pipe(process.stderr, { end: false });
     child.stderr!.on('data', (chunk: Buffer) => {
-      process.stderr.write(chunk);
       lastWords = (lastWords + chunk.toString('latin1')).slice(-LAST_WORDS);
     });
     child.on('message', (message: FromExecutor) => this.#receive(message));

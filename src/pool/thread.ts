@@ -143,6 +143,10 @@ export class Thread {
   /** Ends the thread, whatever it does. */
   end(reason: string): void {
     this.#reason ??= reason;
+    if (this.#state === 'ready') {
+      this.#state = 'retiring';
+      this.#events.lost();
+    }
     this.#link.end();
   }
 
@@ -198,7 +202,10 @@ export class Thread {
     const leadMs = this.#shared ? 0 : Math.min(LEAD_MS, graceMs / 2);
     occupant.grace = setTimeout(() => {
       if (leadMs > 0) this.#events.slow();
-      occupant.grace = setTimeout(() => this.#overrun(occupant), leadMs);
+      occupant.grace = setTimeout(() => {
+        // Where this process was too busy to hear that it has finished, it hears that first.
+        setImmediate(() => this.#running.has(occupant.taskId) && this.#overrun(occupant));
+      }, leadMs);
     }, graceMs - leadMs);
     this.#link.post({ type: 'cancel', taskId: occupant.taskId, place: occupant.place });
   }

@@ -2,6 +2,7 @@
 const PERIOD_MS = 50;
 /** How long a thread has to say what it holds; one that computes does not. */
 const ANSWER_MS = 30;
+const SETTLE_MS = 500;
 /** What the process itself needs. */
 const BASE_MB = 64;
 /** A thread that holds less is not what the memory went to. */
@@ -34,6 +35,9 @@ export class Watchdog {
   readonly #threads: ReadonlySet<Watched>;
   readonly #timer: NodeJS.Timeout;
   #acting = false;
+  /** Until then a size of no more than that before is taken for what is on its way out. */
+  #settledAt = 0;
+  #settlingMb = 0;
 
   constructor(limitMb: number, threads: ReadonlySet<Watched>) {
     this.#limitMb = limitMb;
@@ -48,6 +52,8 @@ export class Watchdog {
   #look(): void {
     const sizeMb = residentMb();
     if (sizeMb <= this.#limitMb || this.#acting) return;
+    // What was freed leaves the process by and by.
+    if (performance.now() < this.#settledAt && sizeMb <= this.#settlingMb) return;
     this.#acting = true;
     void this.#act(sizeMb).finally(() => (this.#acting = false));
   }
@@ -59,6 +65,8 @@ export class Watchdog {
     if (largest === undefined) return;
     largest.end(`out of memory: ${sizeMb} MB, limit ${this.#limitMb} MB`);
     await largest.gone;
+    this.#settledAt = performance.now() + SETTLE_MS;
+    this.#settlingMb = sizeMb;
   }
 
   #largest(sizeMb: number): Watched | undefined {
