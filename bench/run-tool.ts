@@ -6,11 +6,14 @@ export interface ModuleCall {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
+const nobody = () => Promise.reject(new Error('There is nobody to ask'));
 const CONTEXT: ToolContext = {
   signal: new AbortController().signal,
   taskId: 'none',
   progress: () => {},
   log: () => {},
+  input: nobody,
+  sample: nobody,
 };
 const tools = new Map<string, Tool>();
 

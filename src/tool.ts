@@ -1,4 +1,10 @@
-import type { CallToolResult, ContentBlock, ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
+import type {
+  CallToolResult,
+  ContentBlock,
+  CreateMessageRequest,
+  CreateMessageResult,
+  ToolAnnotations,
+} from '@modelcontextprotocol/sdk/types.js';
 import type { z } from 'zod';
 
 /** How a tool may be called: as a task only, either way, or never as a task (2025-11-25, tasks, "Tool-Level Negotiation"). */
@@ -9,6 +15,24 @@ export type Workload = 'cpu' | 'io';
 
 /** RFC 5424 severities, as `notifications/message` carries them. */
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency';
+
+/**
+ * What the user is asked: to fill in a form, which has one level of strings, numbers, booleans and enums, or to visit
+ * a page (2025-11-25, elicitation).
+ */
+export type InputRequest<Form extends z.ZodObject | object = z.ZodObject | object> =
+  | { mode?: 'form'; message: string; requestedSchema: Form }
+  | { mode: 'url'; message: string; url: string; elicitationId?: string };
+
+/** What the user has done: `decline` is a no, and `cancel` no answer. A page that was visited gives no content. */
+export type InputAnswer<Content> =
+  | { action: 'accept'; content: Content }
+  | { action: 'decline' }
+  | { action: 'cancel' };
+
+/** What the client's model is asked (2025-11-25, sampling). */
+export type SampleRequest = CreateMessageRequest['params'];
+export type SampleResult = CreateMessageResult;
 
 /** What a handler is given beside its arguments. */
 export interface ToolContext {
@@ -27,6 +51,24 @@ export interface ToolContext {
   readonly progress: (done: number, total?: number, message?: string) => void;
   /** Sends a log message to the client. Bursts are batched; beyond 100 messages in 50 ms the rest is counted and dropped. */
   readonly log: (level: LogLevel, message: string) => void;
+  /**
+   * Asks the user, by way of the client, and waits; another task has the thread's share of the processors meanwhile,
+   * and `timeoutMs` does not run. With a zod object for `requestedSchema` the answer is checked and typed.
+   * @throws {Error} when the client cannot ask, or answers with an error, or what the user entered does not fit
+   * @throws {DOMException} (`AbortError`) when the task is cancelled meanwhile
+   */
+  readonly input: {
+    <Form extends z.ZodObject>(
+      request: InputRequest<Form> & { requestedSchema: Form },
+    ): Promise<InputAnswer<z.output<Form>>>;
+    (request: InputRequest): Promise<InputAnswer<Record<string, unknown> | undefined>>;
+  };
+  /**
+   * Asks the client's model, and waits, as {@link ToolContext.input} does.
+   * @throws {Error} when the client cannot ask, or answers with an error
+   * @throws {DOMException} (`AbortError`) when the task is cancelled meanwhile
+   */
+  readonly sample: (request: SampleRequest) => Promise<SampleResult>;
 }
 
 type ObjectSchema = z.ZodObject;
@@ -157,7 +199,8 @@ function isNames(value: unknown): boolean {
   return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
-function isObjectSchema(value: unknown): value is ObjectSchema {
+/** Whether a value is a zod object, from whatever copy of zod. */
+export function isObjectSchema(value: unknown): value is ObjectSchema {
   const def = (value as { _zod?: { def?: { type?: string } } } | undefined)?._zod?.def;
   return def?.type === 'object';
 }

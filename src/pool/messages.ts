@@ -1,3 +1,4 @@
+import type { Answer, Question } from '../tasks/question.ts';
 import type { LogEntry, Outcome, Progress } from '../tasks/task.ts';
 
 /**
@@ -37,6 +38,7 @@ export type ToThread =
       readonly place: number;
     }
   | { readonly type: 'cancel'; readonly taskId: string; readonly place: number }
+  | { readonly type: 'answer'; readonly taskId: string; readonly ask: number; readonly answer: Answer }
   /** Asks for what the thread holds, in {@link Lease.memory}. */
   | { readonly type: 'measure' };
 
@@ -47,6 +49,8 @@ export type FromThread =
   | { readonly type: 'log'; readonly taskId: string; readonly entries: readonly LogEntry[] }
   /** The thread has seen a cancellation: its event loop turns. */
   | { readonly type: 'cancelling'; readonly taskId: string }
+  /** The task waits for an answer; `ask` tells it from its other questions. */
+  | { readonly type: 'ask'; readonly taskId: string; readonly ask: number; readonly question: Question }
   | {
       readonly type: 'finished';
       readonly taskId: string;

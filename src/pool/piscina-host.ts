@@ -95,7 +95,7 @@ class PiscinaLink implements Link, Watched {
   post(message: ToThread): void {
     if (message.type === 'run') this.busySince = performance.now();
     // A task that computes reads no message, but sees its flag.
-    if (message.type !== 'measure') {
+    if (message.type === 'run' || message.type === 'cancel') {
       Atomics.store(this.#flags, message.place, message.type === 'cancel' ? 1 : 0);
     }
     this.#port.postMessage(message);

@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../tasks/log.ts';
 import type { FromExecutor, ToExecutor } from './executor-messages.ts';
@@ -86,7 +87,7 @@ export class ProcessHost implements ThreadHost {
     );
     this.#child = child;
     let lastWords = '';
-    for (const stream of [child.stdout!, child.stderr!]) stream.pipe(process.stderr, { end: false });
+    for (const stream of [child.stdout!, child.stderr!]) passOn(stream);
     child.stderr!.on('data', (chunk: Buffer) => {
       lastWords = (lastWords + chunk.toString('latin1')).slice(-LAST_WORDS);
     });
@@ -138,6 +139,15 @@ export class ProcessHost implements ThreadHost {
     const count = this.#crashes.length;
     return count < 2 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (count - 2), LONGEST_PAUSE_MS);
   }
+}
+
+/** To our standard error, as fast as that is read. Not by `pipe`, which leaves listeners there. */
+function passOn(stream: Readable): void {
+  stream.on('data', (chunk: Buffer) => {
+    if (process.stderr.write(chunk)) return;
+    stream.pause();
+    process.stderr.once('drain', () => stream.resume());
+  });
 }
 
 function causeOf(code: number | null, signal: NodeJS.Signals | null, lastWords: string): string {

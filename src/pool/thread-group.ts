@@ -3,6 +3,8 @@ import type { Thread, ThreadEvents } from './thread.ts';
 
 /** Shared threads that wait for their last obedient tasks, beyond which the oldest is ended. */
 const MOST_RETIRING = 4;
+/** Threads beyond their number, in place of those whose task waits for an answer. Each takes some 10 MB. */
+const MOST_LENT = 64;
 const FIRST_RESTART_MS = 100;
 const LONGEST_RESTART_MS = 10_000;
 
@@ -32,6 +34,8 @@ export class ThreadGroup {
   readonly #retiring = new Set<Thread>();
   /** Each started to take the place of a thread that is likely to be ended. */
   readonly #spares = new Map<Thread, Thread>();
+  /** Those whose task waits for an answer: another thread has their share of the processors. */
+  readonly #parked = new Set<Thread>();
   readonly #restarts = new Set<NodeJS.Timeout>();
   /** Threads that ended before they had started, in a row. */
   #stillborn = 0;
@@ -74,7 +78,12 @@ export class ThreadGroup {
   }
 
   #fill(): void {
-    while (!this.#closed && this.#threads.size + this.#restarts.size < this.#options.size) this.#add();
+    while (!this.#closed && this.#threads.size + this.#restarts.size < this.#size) this.#add();
+  }
+
+  /** How many threads there are to be now. */
+  get #size(): number {
+    return this.#options.size + Math.min(this.#parked.size, MOST_LENT);
   }
 
   #add(maxMemoryMb = this.#options.maxMemoryMb): Thread {
@@ -94,6 +103,17 @@ export class ThreadGroup {
       slow: () => {
         if (!this.#closed && !this.#spares.has(thread)) this.#spares.set(thread, this.#open(maxMemoryMb));
       },
+      parked: () => {
+        if (this.#options.shared) return;
+        this.#parked.add(thread);
+        this.#fill();
+      },
+      resumed: () => {
+        this.#parked.delete(thread);
+        // One thread too many, perhaps: one that is idle, or the next that becomes so.
+        const [idle] = this.#free;
+        if (idle !== undefined) this.#endSurplus(idle);
+      },
       retired: () => {
         this.#free = this.#free.filter((free) => free !== thread);
         if (!this.#options.shared) return;
@@ -110,6 +130,7 @@ export class ThreadGroup {
         if (this.#closed) return;
         this.#events.gone(thread, reason, kind, tools);
         this.#dismiss(thread);
+        this.#parked.delete(thread);
         this.#retiring.delete(thread);
         for (const [slow, spare] of this.#spares) if (spare === thread) this.#spares.delete(slow);
         this.#promoteSpareOf(thread);
@@ -121,9 +142,17 @@ export class ThreadGroup {
   }
 
   #offer(thread: Thread): void {
-    if (thread.room === 0) return;
+    if (thread.room === 0 || this.#endSurplus(thread)) return;
     if (!this.#free.includes(thread)) this.#free.push(thread);
     this.#events.room();
+  }
+
+  /** Ends an idle thread where there are more than there are to be. */
+  #endSurplus(idle: Thread): boolean {
+    if (this.#options.shared || this.#threads.size <= this.#size) return false;
+    this.#dismiss(idle);
+    idle.end('the thread was lent, and is not needed any more');
+    return true;
   }
 
   #promoteSpareOf(thread: Thread): void {

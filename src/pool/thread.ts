@@ -13,6 +13,9 @@ export interface ThreadEvents {
   slow(): void;
   /** The thread takes no more tasks, and ends when those that still obey have finished. */
   retired(): void;
+  /** Its one task waits for an answer, and so needs no processor; and no longer. */
+  parked(): void;
+  resumed(): void;
   /** The thread takes no more tasks, and is about to be gone. */
   lost(): void;
   /** The thread has ended; `tools` are those that it ran, whose tasks have been told. */
@@ -35,7 +38,12 @@ interface Occupant {
   readonly tool: string;
   readonly place: number;
   readonly hooks: RunHooks;
-  readonly timeoutMs: number | undefined;
+  /** What is left of its time. */
+  timeoutMs: number | undefined;
+  /** When its time began to run. */
+  timedFrom: number;
+  /** Questions that it waits for. */
+  asks: number;
   timeout?: NodeJS.Timeout;
   /** Set while it has been asked to stop and may still do so by itself. */
   grace?: NodeJS.Timeout;
@@ -124,6 +132,8 @@ export class Thread {
       place,
       hooks,
       timeoutMs,
+      timedFrom: 0,
+      asks: 0,
       heard: false,
       askedAgain: false,
       overdue: false,
@@ -174,6 +184,9 @@ export class Thread {
       case 'cancelling':
         occupant.heard = true;
         return;
+      case 'ask':
+        this.#ask(occupant, message);
+        return;
       case 'finished':
         if (message.stack !== undefined && !occupant.ended) {
           const { tool, taskId } = occupant;
@@ -186,9 +199,28 @@ export class Thread {
     }
   }
 
+  /** Its time does not run while it waits for the caller. */
+  #ask(occupant: Occupant, { taskId, ask, question }: FromThread & { type: 'ask' }): void {
+    if (occupant.ended) return;
+    if (occupant.asks++ === 0) {
+      clearTimeout(occupant.timeout);
+      if (occupant.timeoutMs !== undefined) occupant.timeoutMs -= performance.now() - occupant.timedFrom;
+      this.#events.parked();
+    }
+    occupant.hooks.ask(question, (answer) => {
+      if (this.#running.get(taskId) !== occupant) return;
+      if (--occupant.asks === 0) {
+        this.#limitTime(occupant);
+        this.#events.resumed();
+      }
+      this.#link.post({ type: 'answer', taskId, ask, answer });
+    });
+  }
+
   #limitTime(occupant: Occupant): void {
     const { taskId, tool, timeoutMs, ended } = occupant;
     if (timeoutMs === undefined || ended) return;
+    occupant.timedFrom = performance.now();
     occupant.timeout = setTimeout(() => {
       const message = `${tool} timed out after ${timeoutMs} ms`;
       this.#finish(occupant, { type: 'error', code: ErrorCode.timeout, message });
@@ -265,6 +297,7 @@ export class Thread {
 
   #leave(occupant: Occupant, outcome: Outcome): void {
     this.#running.delete(occupant.taskId);
+    if (occupant.asks > 0) this.#events.resumed();
     this.#free.push(occupant.place);
     clearTimeout(occupant.grace);
     this.#finish(occupant, outcome);

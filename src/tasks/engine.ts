@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
+import { askCaller } from './ask-caller.ts';
 import { Admission, type Limits } from './admission.ts';
 import { observe, unobserve, untilEnded, type Live } from './live.ts';
 import type { Log } from './log.ts';
@@ -18,6 +19,7 @@ import {
   type Lane,
   type Outcome,
   type Task,
+  type TaskState,
   type TerminalTask,
 } from './task.ts';
 
@@ -40,6 +42,7 @@ export interface EngineOptions extends Limits {
   readonly pollIntervalMs: number;
 }
 
+const NONE: readonly never[] = [];
 const NOTHING_WRITTEN = Promise.resolve();
 
 /**
@@ -172,16 +175,22 @@ export class Engine {
 
   /**
    * Resolves as soon as the task has ended.
+   * @param asked is given the run's questions meanwhile, and those without an answer at once
    * @throws {UnknownTaskError} when the owner has no such task, or it expires meanwhile
    * @throws the signal's reason when it is aborted first
    */
-  async ended(owner: string, taskId: string, signal: AbortSignal): Promise<TerminalTask> {
+  async ended(
+    owner: string,
+    taskId: string,
+    signal: AbortSignal,
+    asked?: Observer['asked'],
+  ): Promise<TerminalTask> {
     const { task } = await this.get(owner, taskId);
     if (isTerminal(task)) return task;
     signal.throwIfAborted();
     const live = this.#find(owner, taskId);
-    if (live === undefined) return this.ended(owner, taskId, signal);
-    return untilEnded(live, signal);
+    if (live === undefined) return this.ended(owner, taskId, signal, asked);
+    return untilEnded(live, signal, asked);
   }
 
   /**
@@ -218,12 +227,8 @@ export class Engine {
    */
   async close(drainMs: number): Promise<void> {
     this.#closing = true;
-    const interrupt = (live: Live) =>
-      this.#end(live, {
-        type: 'error',
-        code: ErrorCode.refused,
-        message: 'interrupted: the server is closing',
-      });
+    const message = 'interrupted: the server is closing';
+    const interrupt = (live: Live) => this.#end(live, { type: 'error', code: ErrorCode.refused, message });
     for (const live of this.#live.values()) if (live.task.state === 'queued') interrupt(live);
     if (this.#live.size > 0) {
       await new Promise<void>((resolve) => {
@@ -261,7 +266,7 @@ export class Engine {
       ttlMs,
       pollIntervalMs: pollIntervalMs ?? this.#options.pollIntervalMs,
     };
-    const live: Live = { task, shown: task, kept, observers: [], writes: NOTHING_WRITTEN };
+    const live: Live = { task, shown: task, kept, observers: [], questions: NONE, writes: NOTHING_WRITTEN };
     this.#live.set(task.taskId, live);
     return live;
   }
@@ -300,15 +305,16 @@ export class Engine {
         if (isTerminal(live.task)) return;
         for (const observer of live.observers) observer.log?.(entries);
       },
+      ask: (question, reply) => askCaller(live, question, reply, (state) => this.#move(live, state)),
       finished: (outcome) => this.#end(live, outcome),
     });
     live.run = run;
     if (this.#admission.started(live.task.owner)) this.#scheduler.hold(live.task.owner);
-    const now = Date.now();
-    this.#commit(
-      live,
-      transition(live.task, 'running', { startedAt: now, updatedAt: now, thread: run.thread }),
-    );
+    this.#move(live, 'running', { startedAt: Date.now(), thread: run.thread });
+  }
+
+  #move(live: Live, state: TaskState, change: Partial<Task> = {}): void {
+    this.#commit(live, transition(live.task, state, { ...change, updatedAt: Date.now() }));
   }
 
   /** Ends a task; false where it had ended before. */
@@ -318,15 +324,9 @@ export class Engine {
     if (task.state === 'queued') {
       this.#scheduler.remove({ taskId: task.taskId, owner: task.owner, lane: task.call.lane });
     }
-    const { state, statusMessage } = ending(outcome);
-    const now = Date.now();
-    const change = {
-      outcome,
-      endedAt: now,
-      updatedAt: now,
-      ...(statusMessage !== undefined && { statusMessage }),
-    };
-    this.#commit(live, transition(task, state, change));
+    const { state, ...words } = ending(outcome);
+    this.#move(live, state, { outcome, endedAt: Date.now(), ...words });
+    for (const question of live.questions) question.withdraw();
     live.run?.stop();
     return true;
   }

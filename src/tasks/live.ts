@@ -1,5 +1,6 @@
 import { UnknownTaskError } from '../errors.ts';
 import type { Observer } from './observer.ts';
+import type { PendingQuestion } from './question.ts';
 import type { Run } from './runner.ts';
 import { isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
 
@@ -13,6 +14,8 @@ export interface Live {
   readonly kept: boolean;
   run?: Run;
   progress?: Progress;
+  /** Without an answer so far. */
+  questions: readonly PendingQuestion[];
   /** Replaced, never changed: most tasks have none or one, and many wait. */
   observers: readonly Observer[];
   /** The writes to the store, one after the other. */
@@ -29,10 +32,15 @@ export function unobserve(live: Live, observer: Observer): void {
 
 /**
  * Resolves when the task has ended, and others may see it.
+ * @param asked is given the run's questions, those without an answer at once
  * @throws {UnknownTaskError} when it expires meanwhile
  * @throws the signal's reason when it is aborted first
  */
-export function untilEnded(live: Live, signal?: AbortSignal): Promise<TerminalTask> {
+export function untilEnded(
+  live: Live,
+  signal?: AbortSignal,
+  asked?: Observer['asked'],
+): Promise<TerminalTask> {
   return new Promise((resolve, reject) => {
     const settle = (done: () => void) => {
       unobserve(live, observer);
@@ -43,10 +51,12 @@ export function untilEnded(live: Live, signal?: AbortSignal): Promise<TerminalTa
       status: ({ task }) => {
         if (isTerminal(task)) settle(() => resolve(task));
       },
+      ...(asked !== undefined && { asked }),
       gone: () => settle(() => reject(new UnknownTaskError())),
     };
     const aborted = () => settle(() => reject(signal!.reason as Error));
     observe(live, observer);
     signal?.addEventListener('abort', aborted, { once: true });
+    if (asked !== undefined) for (const question of live.questions) asked(question);
   });
 }

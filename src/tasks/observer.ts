@@ -1,3 +1,4 @@
+import type { PendingQuestion } from './question.ts';
 import type { LogEntry, Progress, Task } from './task.ts';
 
 /** A task with what is known only while it is alive. */
@@ -15,6 +16,8 @@ export interface Observer {
   status?(view: TaskView): void;
   progress?(progress: Progress): void;
   log?(entries: readonly LogEntry[]): void;
+  /** The run has a question that nobody is putting; again when who put it has given it back. */
+  asked?(question: PendingQuestion): void;
   /** The task has expired: nothing more comes. */
   gone?(): void;
 }

@@ -1,9 +1,12 @@
+import type { Answer, Question } from './question.ts';
 import type { Call, Lane, LogEntry, Outcome, Progress } from './task.ts';
 
 /** What a run reports: never from within `start`, and nothing after `finished`, which comes exactly once. */
 export interface RunHooks {
   progress(progress: Progress): void;
   log(entries: readonly LogEntry[]): void;
+  /** It waits for an answer; `reply` may never be called. */
+  ask(question: Question, reply: (answer: Answer) => void): void;
   finished(outcome: Outcome): void;
 }
 

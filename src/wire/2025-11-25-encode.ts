@@ -63,6 +63,7 @@ export function encodeProgress(progressToken: string | number, { done, total, me
 
 function messageOf({ task, ahead, progress }: TaskView): string | undefined {
   if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
+  if (task.state === 'input_required') return 'waiting for an answer of the client';
   if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);
   const { done, total, message } = progress;
   return message ?? (total === undefined ? `running, ${done} done` : `running, ${done} of ${total} done`);

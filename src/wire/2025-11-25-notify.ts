@@ -3,11 +3,15 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { LoggingLevelSchema, type LoggingLevel, type RequestId } from '@modelcontextprotocol/sdk/types.js';
 import type { Log } from '../tasks/log.ts';
 import type { Observer, TaskView } from '../tasks/observer.ts';
+import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal, type LogEntry, type Progress } from '../tasks/task.ts';
+import { ask, incapable, type SendRequest } from './2025-11-25-ask.ts';
 import { encodeProgress, encodeTask, relatedTask } from './2025-11-25-encode.ts';
 
 type ProgressToken = string | number;
 
+/** How long a question waits for a `tasks/result` request, on whose stream it belongs. */
+const ASK_MS = 1000;
 /** Of a task that ends sooner, only the end is told: most servers have many such. */
 const SHORT_TASK_MS = 10;
 
@@ -71,6 +75,17 @@ export class Notifier {
     for (const entry of this.#wanted(entries)) {
       this.#send('notifications/message', { ...entry, logger: tool, _meta: relatedTask(taskId) });
     }
+  }
+
+  askLater(pending: PendingQuestion, taskId: string): void {
+    const problem = incapable(pending.question, this.#server.getClientCapabilities());
+    if (problem !== undefined) return pending.answer({ type: 'error', message: problem });
+    const { transport } = this.#server;
+    setTimeout(() => {
+      if (!pending.isOpen || transport === undefined || this.#server.transport !== transport) return;
+      const send = this.#server.request.bind(this.#server) as SendRequest;
+      void ask(pending, send, relatedTask(taskId), undefined);
+    }, ASK_MS);
   }
 
   #wanted(entries: readonly LogEntry[]): { level: string; data: string }[] {
@@ -147,6 +162,14 @@ export class Follower implements Observer {
 
   log(entries: readonly LogEntry[]): void {
     this.#tell((taskId) => this.#notifier.taskLog(this.#tool, entries, taskId));
+  }
+
+  /**
+   * Puts a question on the standalone stream where nobody asks for the result: some clients never do while
+   * input is required. A client that cannot be asked is not waited for.
+   */
+  asked(pending: PendingQuestion): void {
+    this.#tell((taskId) => this.#notifier.askLater(pending, taskId));
   }
 
   gone(): void {

@@ -20,9 +20,11 @@ import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
 import type { Observer } from '../tasks/observer.ts';
+import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal } from '../tasks/task.ts';
 import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
 import { IDEMPOTENCY_META } from './meta.ts';
+import { ask, incapable, type SendRequest } from './2025-11-25-ask.ts';
 import { Follower, Notifier } from './2025-11-25-notify.ts';
 import type { LookUps } from './look-ups.ts';
 import type { OwnTools } from './own-tools.ts';
@@ -72,12 +74,15 @@ export class Connection {
     this.#service = service;
     this.#ownTools = ownTools;
     this.#notifier = new Notifier(server, service.log);
+    // The SDK's client does not hear that request 0 is cancelled. Should the field go away, it is so again.
+    const { _requestMessageId: next } = server as unknown as { _requestMessageId?: number };
+    if (next === 0) Object.assign(server, { _requestMessageId: 1 });
     const owner = (extra: Extra) => service.ownerOf(extra);
     this.#handle(ListToolsRequestSchema, (request, extra) => this.#listTools(request, extra));
     this.#handle(CallToolRequestSchema, (request, extra) => this.#callTool(request, owner(extra), extra));
     this.#handle(GetTaskRequestSchema, ({ params }, extra) => this.#getTask(owner(extra), params.taskId));
     this.#handle(GetTaskPayloadRequestSchema, ({ params }, extra) =>
-      this.#taskResult(owner(extra), params.taskId, extra.signal),
+      this.#taskResult(owner(extra), params.taskId, extra),
     );
     this.#handle(ListTasksRequestSchema, ({ params }, extra) =>
       this.#listTasks(owner(extra), params?.cursor),
@@ -156,12 +161,20 @@ export class Connection {
     const token = extra._meta?.progressToken;
     const observer: Observer = {
       log: (entries) => this.#notifier.callLog(tool.definition.name, entries, extra.requestId),
+      asked: (pending) => this.#ask(pending, {}, extra),
       ...(token !== undefined && {
         progress: (progress) => this.#notifier.callProgress(token, progress, extra.requestId),
       }),
     };
     const wanted = { owner, call: toolbox.call(tool, args), idempotencyKey: keyOf(extra) };
     return encodeOutcome(await engine.call(wanted, observer, extra.signal));
+  }
+
+  /** Puts a question to the client, on the stream of its own request. */
+  #ask(pending: PendingQuestion, meta: Record<string, unknown>, extra: Extra): void {
+    const problem = incapable(pending.question, this.#server.getClientCapabilities());
+    if (problem !== undefined) pending.answer({ type: 'error', message: problem });
+    else void ask(pending, extra.sendRequest as SendRequest, meta, extra.signal);
   }
 
   async #callOwnTool(request: CallToolRequest, extra: Extra): Promise<Result> {
@@ -186,9 +199,11 @@ export class Connection {
     return encodeTask(await lookUps.make(owner, () => engine.get(owner, taskId)));
   }
 
-  async #taskResult(owner: string, taskId: string, signal: AbortSignal): Promise<Result> {
+  async #taskResult(owner: string, taskId: string, extra: Extra): Promise<Result> {
     const { engine, lookUps, log } = this.#service;
-    const task = await lookUps.make(owner, () => engine.ended(owner, taskId, signal));
+    // On this request's stream (tasks, "Input Required Status" 2 and 3).
+    const asked = (pending: PendingQuestion) => this.#ask(pending, relatedTask(taskId), extra);
+    const task = await lookUps.make(owner, () => engine.ended(owner, taskId, extra.signal, asked));
     log.info({ taskId, owner }, 'result retrieved');
     const result = encodeOutcome(task);
     return { ...result, _meta: { ...result._meta, ...relatedTask(taskId) } };

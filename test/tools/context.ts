@@ -6,6 +6,8 @@ export interface Report {
   message: string | undefined;
 }
 
+const nobody = () => Promise.reject(new Error('There is nobody to ask'));
+
 /** What a worker gives a handler, recorded; `onProgress` lets a test act while the handler runs. */
 export function recordingContext(onProgress: (report: Report, abort: AbortController) => void = () => {}) {
   const controller = new AbortController();
@@ -14,6 +16,8 @@ export function recordingContext(onProgress: (report: Report, abort: AbortContro
     signal: controller.signal,
     taskId: 'test',
     log() {},
+    input: nobody,
+    sample: nobody,
     progress(done, total, message) {
       const report = { done, total, message };
       reports.push(report);

@@ -1,5 +1,7 @@
-import type { LogLevel, ToolContext } from '../../tool.ts';
+import type { Answer, Question } from '../../tasks/question.ts';
+import type { InputRequest, LogLevel, SampleRequest, SampleResult, ToolContext } from '../../tool.ts';
 import type { FromThread, ToThread } from '../messages.ts';
+import { decodeInput, encodeInput } from './input.ts';
 import { Reporter } from './reporter.ts';
 import { cancelled, flaggedController } from './signal.ts';
 
@@ -24,6 +26,11 @@ export class CallContext implements ToolContext {
   readonly #send: (message: FromThread) => void;
   #controller: AbortController | undefined;
   #reporter: Reporter | undefined;
+  readonly #asks = new Map<
+    number,
+    { resolve: (result: Readonly<Record<string, unknown>>) => void; reject: (reason: Error) => void }
+  >();
+  #lastAsk = 0;
   #closed = false;
 
   constructor(
@@ -57,6 +64,15 @@ export class CallContext implements ToolContext {
     this.#report()?.log({ level: LEVELS.includes(level) ? level : 'info', message });
   };
 
+  readonly input = async (request: InputRequest): Promise<never> => {
+    const { schema, params } = encodeInput(request);
+    const result = await this.#ask({ kind: 'input', params });
+    return decodeInput(result, schema) as never;
+  };
+
+  readonly sample = async (request: SampleRequest): Promise<SampleResult> =>
+    (await this.#ask({ kind: 'sample', params: request })) as SampleResult;
+
   /** Whether the call has been asked to stop. */
   get cancelled(): boolean {
     return this.#flags[this.#place] === 1;
@@ -64,6 +80,27 @@ export class CallContext implements ToolContext {
 
   cancel(): void {
     this.#controller?.abort(cancelled());
+    for (const { reject } of this.#asks.values()) reject(cancelled());
+    this.#asks.clear();
+  }
+
+  /** The caller's answer to a question. */
+  answered(ask: number, answer: Answer): void {
+    const asked = this.#asks.get(ask);
+    this.#asks.delete(ask);
+    if (answer.type === 'answer') asked?.resolve(answer.result);
+    else asked?.reject(new Error(answer.message));
+  }
+
+  #ask(question: Question): Promise<Readonly<Record<string, unknown>>> {
+    if (this.#closed) throw new Error('The call has ended: nobody can be asked any more');
+    if (this.cancelled) throw cancelled();
+    const { taskId } = this;
+    const ask = ++this.#lastAsk;
+    return new Promise((resolve, reject) => {
+      this.#asks.set(ask, { resolve, reject });
+      this.#send({ type: 'ask', taskId, ask, question });
+    });
   }
 
   /** Sends what is left to report. What the tool reports later is dropped. */

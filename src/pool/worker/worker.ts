@@ -44,6 +44,9 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
         send({ type: 'cancelling', taskId: message.taskId });
         running.get(message.taskId)?.cancel();
         return;
+      case 'answer':
+        running.get(message.taskId)?.answered(message.ask, message.answer);
+        return;
       case 'measure':
         measure(memory);
     }

@@ -1,0 +1,68 @@
+/** What a run asks its caller. The engine passes it on unread. */
+export interface Question {
+  readonly kind: 'input' | 'sample';
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+export type Answer =
+  | { readonly type: 'answer'; readonly result: Readonly<Record<string, unknown>> }
+  | { readonly type: 'error'; readonly message: string };
+
+/**
+ * A question until it is answered. Many may see it, and one at a time puts it to the caller:
+ *
+ *     open <──> taken ──> over
+ *       └─────────────────^
+ */
+export class PendingQuestion {
+  readonly question: Question;
+  readonly #settle: (answer: Answer) => void;
+  readonly #reopened: () => void;
+  #taker: AbortController | undefined;
+  #isOver = false;
+
+  /**
+   * @param settle   is called with the answer, once
+   * @param reopened is called when it is open again
+   */
+  constructor(question: Question, settle: (answer: Answer) => void, reopened: () => void) {
+    this.question = question;
+    this.#settle = settle;
+    this.#reopened = reopened;
+  }
+
+  get isOpen(): boolean {
+    return !this.#isOver && this.#taker === undefined;
+  }
+
+  /**
+   * Takes it upon oneself to put it, in place of who has taken it before.
+   * @returns a signal that is aborted when it is over, or another has taken it; undefined where it is over
+   */
+  take(): AbortSignal | undefined {
+    if (this.#isOver) return undefined;
+    this.#taker?.abort();
+    this.#taker = new AbortController();
+    return this.#taker.signal;
+  }
+
+  /** Gives it back unanswered; by the signal it is seen whether it is still one's own. */
+  release(taken: AbortSignal): void {
+    if (this.#isOver || this.#taker?.signal !== taken) return;
+    this.#taker = undefined;
+    this.#reopened();
+  }
+
+  answer(answer: Answer): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#settle(answer);
+    this.#taker?.abort();
+  }
+
+  /** Nobody wants to know any more. */
+  withdraw(): void {
+    this.#isOver = true;
+    this.#taker?.abort();
+  }
+}
