@@ -4,6 +4,7 @@ import { Argument, Command } from 'commander';
 import type { Benchmark } from './benchmark.ts';
 import { busy } from './busy.ts';
 import { cancel } from './cancel.ts';
+import { crash } from './crash.ts';
 import { drawSpeedup } from './chart.ts';
 import { latency } from './latency.ts';
 import { RESULTS } from './places.ts';
@@ -12,7 +13,7 @@ import { print, targetRows, writeResults, type Measured } from './report.ts';
 import { speedup } from './speedup.ts';
 import { throughput } from './throughput.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [speedup, throughput, latency, cancel, busy, queue];
+const BENCHMARKS: readonly Benchmark[] = [speedup, throughput, latency, cancel, crash, busy, queue];
 const NAMES = BENCHMARKS.map(({ name }) => name);
 
 await new Command('bench')

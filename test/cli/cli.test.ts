@@ -26,6 +26,9 @@ function start(...args: string[]) {
   return {
     child,
     ended,
+    get stdout() {
+      return stdout;
+    },
     say: (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`),
     /** Resolves once the server has written this to its standard output. */
     said: async (words: string) => {
@@ -223,6 +226,59 @@ describe('mcp-taskpool', () => {
       expect(stdout).toContain('finished');
     },
   );
+
+  describe('told to stop while a task computes', () => {
+    const spinning = async (...options: string[]) => {
+      const folder = await folderWith({
+        'spin.js': toolSource('run: (_, { log }) => { log("info", `pid ${process.pid}`); while (true); }'),
+      });
+      const server = start('serve', '--tools', folder, ...options);
+      server.say(INITIALIZE);
+      server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'spin' } });
+      const [, pid] = await server.saidMatch(/pid (\d+)/);
+      return { server, pid: Number(pid) };
+    };
+
+    it('fails the task as interrupted when the time to drain is over, refuses new work, and ends with 0', async () => {
+      const { server, pid } = await spinning('--drain', '0.5');
+      server.child.kill('SIGTERM');
+      // Until the signal has arrived, more work is taken: it fails with the rest.
+      const call = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'spin' } };
+      server.say(call);
+      const { code, stdout } = await server.ended;
+      expect(code).toBe(0);
+      const answers = stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { id?: number; error?: object });
+      expect(answers.find(({ id }) => id === 1)?.error).toMatchObject({
+        message: expect.stringMatching(/interrupted/),
+      });
+      expect(answers.find(({ id }) => id === 2)?.error).toMatchObject({ code: -32000 });
+      expect(isAlive(pid)).toBe(false);
+    });
+
+    it('ends at once on a second signal', async () => {
+      const { server, pid } = await spinning('--drain', '600');
+      server.child.kill('SIGTERM');
+      // Refused: the first signal has arrived.
+      for (let id = 2; ; id++) {
+        server.say({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'spin', task: {} } });
+        await server.said(`"id":${id}`);
+        if (server.stdout.includes('takes no new work')) break;
+      }
+      server.child.kill('SIGINT');
+      expect((await server.ended).code).toBe(1);
+      while (isAlive(pid)) await new Promise(setImmediate);
+    });
+
+    it('does the same when the client closes its input', async () => {
+      const { server, pid } = await spinning('--drain', '0.1');
+      server.child.stdin.end();
+      expect((await server.ended).code).toBe(0);
+      expect(isAlive(pid)).toBe(false);
+    });
+  });
 
   describe('call', () => {
     const tools = {

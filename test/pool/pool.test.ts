@@ -144,6 +144,51 @@ describe.each(['thread', 'process'] as const)('The pool, isolated by %s', (isola
     expect((await client.get(second)).statusMessage).toBe('queued, 0 ahead');
   });
 
+  it('replaces a thread after as many tasks as it may serve', async () => {
+    const { connect } = await serve({ quick: QUICK, quick_io: QUICK_IO }, { recycleAfter: 2 });
+    const client = await connect();
+    for (const tool of ['quick', 'quick_io']) {
+      const threads: (number | undefined)[] = [];
+      for (let n = 0; n < 6; n++) threads.push(metaOf(await client.result(await client.start(tool))).thread);
+      expect(threads[1]).toBe(threads[0]);
+      expect(threads[3]).toBe(threads[2]);
+      expect(new Set(threads).size).toBe(3);
+    }
+  });
+
+  it('gives tools with one memory limit one thread, and a tool with another limit another', async () => {
+    const limit = 'run: () => v8.getHeapStatistics().heap_size_limit';
+    const before = "import v8 from 'node:v8';";
+    const folder = await folderWith({
+      'small.js': toolSource(`maxMemoryMb: 64, ${limit}`, before),
+      'small_too.js': toolSource(`maxMemoryMb: 64, ${limit}`, before),
+      'large.js': toolSource(`maxMemoryMb: 256, ${limit}`, before),
+    });
+    const server = await createServer({ tools: folder, threads: 1, isolation });
+    onTestFinished(() => server.close({ drainMs: 0 }));
+    const [near, far] = InMemoryTransport.createLinkedPair();
+    await server.connect(far);
+    const client = new Client({ name: 'test', version: '1' });
+    await client.connect(near);
+    const run = async (name: string) => {
+      const { content, ...result } = await client.callTool({ name });
+      return {
+        mb: Number((content as { text: string }[])[0]!.text) / 2 ** 20,
+        thread: metaOf(result).thread,
+      };
+    };
+    const [small, too, large, again] = [
+      await run('small'),
+      await run('small_too'),
+      await run('large'),
+      await run('small'),
+    ];
+    expect(too).toEqual(small);
+    expect(large.mb - small.mb).toBeCloseTo(256 - 64, 0);
+    expect(large.thread).not.toBe(small.thread);
+    expect(again.mb).toBe(small.mb);
+  });
+
   it('never starts a queued task that was cancelled', async () => {
     const folder = await folderWith({});
     const { connect } = await serve({
