@@ -18,7 +18,7 @@ const tools = {
     const { content } = await sample({ messages: [{ role: 'user', content: { type: 'text', text: 'A poem' } }], maxTokens: 9 });
     return content.text;
   }`),
-  'short.js': toolSource(`timeoutMs: 200, run: async (_, { input }) => {
+  'short.js': toolSource(`timeoutMs: 1500, run: async (_, { input }) => {
     await input({ message: 'Well?', requestedSchema: { type: 'object', properties: {} } });
     return 'in time';
   }`),
@@ -164,8 +164,8 @@ describe.each(['thread', 'process'] as const)('A tool in a %s that asks', (isola
     const { client } = await serve({ onElicit });
     const result = client.startTask('short').result();
     await until(() => asked.length > 0);
-    const until200 = performance.now() + 300;
-    await until(() => performance.now() > until200);
+    const overdue = performance.now() + 1700;
+    await until(() => performance.now() > overdue);
     asked[0]!.answer({});
     expect((await result).data).toBe('in time');
   });
