@@ -53,7 +53,7 @@ export class ProcessHost implements ThreadHost {
     this.#closed = true;
     clearTimeout(this.#restart);
     const child = this.#child;
-    if (child !== undefined) {
+    if (child !== undefined && isAlive(child)) {
       const ended = new Promise((resolve) => child.once('exit', resolve));
       // Nothing that runs in it is to end well; and it may be blocked.
       child.kill('SIGKILL');
@@ -139,6 +139,10 @@ export class ProcessHost implements ThreadHost {
     const count = this.#crashes.length;
     return count < 2 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (count - 2), LONGEST_PAUSE_MS);
   }
+}
+
+function isAlive({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  return pid !== undefined && exitCode === null && signalCode === null;
 }
 
 /** To our standard error, as fast as that is read. Not by `pipe`, which leaves listeners there. */
