@@ -226,7 +226,8 @@ describe.each(['thread', 'process'] as const)('The pool, isolated by %s', (isola
         nudge:
           "workload: 'io', run: () => { globalThis.finish?.(); return globalThis.finish ? 'same' : 'other'; }",
       },
-      { graceMs: 50 },
+      // A thread that answers late, on a busy machine, is taken for a blocked one.
+      { graceMs: 500 },
     );
     const client = await connect();
     const [deaf, steady] = [await client.start('deaf'), await client.start('steady')];
@@ -254,8 +255,10 @@ describe.each(['thread', 'process'] as const)('The pool, isolated by %s', (isola
     );
     const client = await connect();
     const victim = await client.start('victim');
+    // Its module is loaded by then: the blocker leaves no time for that.
+    await client.running(victim);
     const blocker = await client.start('blocker');
-    await Promise.all([client.running(victim), client.running(blocker)]);
+    await client.running(blocker);
     await client.cancel(blocker);
     await expect(client.result(victim)).rejects.toThrow(
       'victim did not finish: the thread was ended because blocker did not stop',
