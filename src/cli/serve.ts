@@ -15,6 +15,9 @@ interface Options {
   logLevel: string;
 }
 
+/** Bytes of the log. */
+const MOST_UNREAD = 2 ** 20;
+
 /** `mcp-taskpool serve`: a tools folder over stdio. */
 export function serveCommand(): Command {
   return new Command('serve')
@@ -64,12 +67,14 @@ async function serve(options: Options): Promise<void> {
   if (options.allowRead.length > 0 && !options.lockdown)
     throw new OptionError('--allow-read: needs --lockdown');
   // Loaded here, so that a wrong option is answered at once.
-  const [{ destination, pino }, { createServer }, { serveStdio }] = await Promise.all([
+  const [{ pino }, { createServer }, { serveStdio }] = await Promise.all([
     import('pino'),
     import('../server.ts'),
     import('../serve/stdio.ts'),
   ]);
-  const log = pino({ level: logLevel }, destination({ dest: 2, sync: true }));
+  const log = pino({ level: logLevel }, { write: logLine });
+  // Nobody reads it any more.
+  process.stderr.on('error', () => {});
   const server = await createServer({
     tools,
     log,
@@ -82,6 +87,11 @@ async function serve(options: Options): Promise<void> {
     ...(grace !== undefined && { graceMs: grace }),
   });
   await serveStdio(server, drain * 1000);
+}
+
+/** A client that does not read standard error must not stop the server: what it does not take is dropped. */
+function logLine(line: string): void {
+  if (process.stderr.writableLength < MOST_UNREAD) process.stderr.write(line);
 }
 
 function gather(value: string, before: string[]): string[] {

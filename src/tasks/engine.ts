@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
+import { ErrorCode, ProtocolError, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
 import { askCaller } from './ask-caller.ts';
 import { Admission, type Limits } from './admission.ts';
 import { observe, unobserve, untilEnded, type Live } from './live.ts';
@@ -42,7 +42,6 @@ export interface EngineOptions extends Limits {
   readonly pollIntervalMs: number;
 }
 
-const NONE: readonly never[] = [];
 const NOTHING_WRITTEN = Promise.resolve();
 
 /**
@@ -189,8 +188,10 @@ export class Engine {
     if (isTerminal(task)) return task;
     signal.throwIfAborted();
     const live = this.#find(owner, taskId);
-    if (live === undefined) return this.ended(owner, taskId, signal, asked);
-    return untilEnded(live, signal, asked);
+    if (live !== undefined) return untilEnded(live, signal, asked);
+    const later = await this.get(owner, taskId);
+    if (isTerminal(later.task)) return later.task;
+    throw new ProtocolError(ErrorCode.internal, 'The end of the task could not be stored');
   }
 
   /**
@@ -266,7 +267,7 @@ export class Engine {
       ttlMs,
       pollIntervalMs: pollIntervalMs ?? this.#options.pollIntervalMs,
     };
-    const live: Live = { task, shown: task, kept, observers: [], questions: NONE, writes: NOTHING_WRITTEN };
+    const live: Live = { task, shown: task, kept, observers: [], questions: [], writes: NOTHING_WRITTEN };
     this.#live.set(task.taskId, live);
     return live;
   }

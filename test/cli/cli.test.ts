@@ -191,6 +191,25 @@ describe('mcp-taskpool', () => {
     expect(await server.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
+  it('goes on where nobody reads what it says on stderr', async () => {
+    const folder = await folderWith({
+      'fail.js': toolSource("run: () => { throw new Error('x'.repeat(4096)); }"),
+    });
+    const child = spawn(process.execPath, [CLI, 'serve', '--tools', folder]);
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const say = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`);
+    say(INITIALIZE);
+    for (let id = 1; id <= 300; id++)
+      say({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'fail' } });
+    let stdout = '';
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      stdout += chunk as string;
+      // The last calls, though the first have filled the pipe.
+      if (stdout.includes('"id":300}')) break;
+    }
+    expect(stdout).toContain('"id":300}');
+  });
+
   it('ends with 0 when its input ends', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
     const server = start('serve', '--tools', folder);
