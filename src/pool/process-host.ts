@@ -1,8 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../tasks/log.ts';
 import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import { passOn } from './pass-on.ts';
 import { lockdownOptions } from './place.ts';
 import type { HostOptions, Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
 
@@ -87,7 +87,7 @@ export class ProcessHost implements ThreadHost {
     );
     this.#child = child;
     let lastWords = '';
-    for (const stream of [child.stdout!, child.stderr!]) passOn(stream);
+    passOn(child);
     child.stderr!.on('data', (chunk: Buffer) => {
       lastWords = (lastWords + chunk.toString('latin1')).slice(-LAST_WORDS);
     });
@@ -143,15 +143,6 @@ export class ProcessHost implements ThreadHost {
 
 function isAlive({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid !== undefined && exitCode === null && signalCode === null;
-}
-
-/** To our standard error, as fast as that is read. Not by `pipe`, which leaves listeners there. */
-function passOn(stream: Readable): void {
-  stream.on('data', (chunk: Buffer) => {
-    if (process.stderr.write(chunk)) return;
-    stream.pause();
-    process.stderr.once('drain', () => stream.resume());
-  });
 }
 
 function causeOf(code: number | null, signal: NodeJS.Signals | null, lastWords: string): string {

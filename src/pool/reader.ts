@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { CatalogMessage } from './catalog.ts';
+import { passOn } from './pass-on.ts';
 import { lockdownOptions, type Place } from './place.ts';
 
 interface ReaderEvents {
@@ -40,9 +41,10 @@ function inProcess(
     env: { ...env },
     execArgv: [...process.execArgv, ...(lockdown === undefined ? [] : lockdownOptions(lockdown))],
     // What a module prints when it is imported is not to reach the protocol's stream.
-    stdio: ['ignore', 2, 2, 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
-  const gone = new Promise((resolve) => child.once('close', resolve));
+  passOn(child);
+  const gone = new Promise((resolve) => child.once('exit', resolve));
   child.on('message', (message: CatalogMessage) => events.message(message));
   child.on('error', (error) => events.ended(error.message));
   child.on('exit', (code, signal) =>
