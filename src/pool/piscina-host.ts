@@ -54,6 +54,8 @@ class PiscinaLink implements Link, Watched {
   readonly #lease = new AbortController();
   /** Why it is ended, where it is we who do that. */
   #reason: string | undefined;
+  #isReady = false;
+  #isToEnd = false;
 
   constructor({ place, maxResultMb }: HostOptions, { places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
     this.#piscina = new Piscina({
@@ -71,7 +73,13 @@ class PiscinaLink implements Link, Watched {
     this.#flags = sharedCells(places);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    port1.on('message', (message: FromThread) => events.message(message));
+    port1.on('message', (message: FromThread) => {
+      if (message.type === 'ready') {
+        this.#isReady = true;
+        if (this.#isToEnd) this.#lease.abort();
+      }
+      events.message(message);
+    });
     const lease: Lease = {
       port: port2,
       flags: this.#flags,
@@ -105,7 +113,9 @@ class PiscinaLink implements Link, Watched {
 
   end(reason?: string): void {
     this.#reason = reason;
-    this.#lease.abort();
+    this.#isToEnd = true;
+    // Node 20 aborts the process where a thread is ended while it loads its first modules.
+    if (this.#isReady) this.#lease.abort();
   }
 
   measure(): void {
