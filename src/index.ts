@@ -16,3 +16,4 @@ export type { Log } from './tasks/log.ts';
 export type { Page, TaskStore } from './tasks/store.ts';
 export type { Call, Lane, Outcome, Task, TaskState } from './tasks/task.ts';
 export { IDEMPOTENCY_META, TASK_META, type TaskMeta } from './wire/meta.ts';
+export type { Caller } from './wire/service.ts';

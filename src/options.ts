@@ -2,7 +2,7 @@ import { OptionError } from './errors.ts';
 import type { Isolation } from './pool/place.ts';
 import type { Log } from './tasks/log.ts';
 import type { TaskStore } from './tasks/store.ts';
-import type { Extra } from './wire/2025-11-25.ts';
+import type { Caller } from './wire/service.ts';
 
 export interface ServerOptions {
   /** The folder of tool modules. */
@@ -65,7 +65,7 @@ export interface ServerOptions {
    * Who makes a request, and so whose tasks it may see. Default: the issuer, subject (`extra.iss`,
    * `extra.sub`) and client of its access token, else its HTTP session, else (stdio, in memory) `local`.
    */
-  owner?: (extra: Extra) => string;
+  owner?: (caller: Caller) => string;
   /** Where creation, end and retrieval of tasks, and faults, are logged; a pino logger fits. Default: nowhere. */
   log?: Log;
   /** What clients are told this server is. Default: this package's name and version. */

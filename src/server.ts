@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
+import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CatalogError } from './errors.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
@@ -11,9 +12,11 @@ import { ThreadPool } from './pool/pool.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
-import { CAPABILITIES, Connection, type Extra, type Service } from './wire/2025-11-25.ts';
+import type { Channel, ChannelEndpoint } from './wire/2026-07-28-channel.ts';
+import type { Endpoint } from './wire/2026-07-28-endpoint.ts';
+import { serveGenerations } from './wire/generations.ts';
 import { LookUps } from './wire/look-ups.ts';
-import { ownToolsOf } from './wire/own-tools.ts';
+import type { Caller, Service } from './wire/service.ts';
 import { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
 
@@ -41,16 +44,19 @@ export async function createServer(options: ServerOptions): Promise<TaskServer> 
   return new TaskServer(catalog, { ...place, env: environment([...env, ...named]) }, options, log);
 }
 
-/** Tools that run as tasks in threads, for any number of connections. */
+/**
+ * Tools that run as tasks in threads, for any number of connections and requests. What speaks a revision of the
+ * protocol, and the SDK for it, is loaded when the first client speaks it.
+ */
 export class TaskServer {
-  readonly #options: ServerOptions;
   readonly #service: Service;
   readonly #connected = new Set<Server>();
+  readonly #served = new Set<Transport>();
+  #modern: Promise<Endpoint> | undefined;
   #closing: Promise<void> | undefined;
 
   /** Use {@link createServer}. */
   constructor(catalog: Catalog, place: Place, options: ServerOptions, log: Log) {
-    this.#options = options;
     const runner = new ThreadPool({
       place,
       threads: options.threads ?? availableParallelism(),
@@ -80,6 +86,8 @@ export class TaskServer {
       log,
       ownerOf: options.owner ?? defaultOwner,
       pageSize: options.pageSize ?? 50,
+      info: { name: options.name ?? 'mcp-taskpool', version: options.version ?? VERSION },
+      instructions: options.instructions,
     };
   }
 
@@ -93,14 +101,16 @@ export class TaskServer {
     return this.#service.engine.load;
   }
 
-  /** Serves the tools on a transport; gives the SDK server that is connected to it. */
+  /** Serves the tools on a transport that stays, such as stdio, to clients of both generations. */
+  async serve(transport: Transport): Promise<void> {
+    this.#served.add(transport);
+    await serveGenerations(transport, this, () => this.#served.delete(transport));
+  }
+
+  /** Serves the tools on a transport, by 2025-11-25 alone; gives the SDK server that is connected to it. */
   async connect(transport: Transport): Promise<Server> {
-    const { name = 'mcp-taskpool', version = VERSION, instructions } = this.#options;
-    const server = new Server(
-      { name, version },
-      { capabilities: CAPABILITIES, ...(instructions !== undefined && { instructions }) },
-    );
-    new Connection(server, this.#service);
+    const { serverFor } = await import('./wire/2025-11-25-server.ts');
+    const server = serverFor(this.#service);
     const { onclose } = server;
     server.onclose = () => {
       onclose?.();
@@ -115,10 +125,33 @@ export class TaskServer {
    * Gives an SDK `McpServer` these tools beside its own tools, prompts and resources. Where a name is
    * on both sides, the tool from the folder is called. Call it before the server is connected.
    */
-  addTo(mcpServer: McpServer): void {
-    const own = ownToolsOf(mcpServer);
-    mcpServer.server.registerCapabilities(CAPABILITIES);
-    new Connection(mcpServer.server, this.#service, own);
+  async addTo(mcpServer: McpServer): Promise<void> {
+    const { addTo } = await import('./wire/2025-11-25-server.ts');
+    addTo(mcpServer, this.#service);
+  }
+
+  /**
+   * Answers one request of 2026-07-28 over Streamable HTTP.
+   * @param options.authInfo   who makes it, by a token that has been verified
+   * @param options.parsedBody the body, where it has been read
+   */
+  async modern(
+    request: Request,
+    options: { authInfo?: AuthInfo; parsedBody?: unknown } = {},
+  ): Promise<Response> {
+    return (await this.#modernEndpoint()).fetch(request, options);
+  }
+
+  /** Answers what is received on a channel that stays, such as stdio, by 2026-07-28. */
+  async openModern(channel: Channel): Promise<ChannelEndpoint> {
+    return (await this.#modernEndpoint()).open(channel);
+  }
+
+  #modernEndpoint(): Promise<Endpoint> {
+    this.#modern ??= import('./wire/2026-07-28-endpoint.ts').then(
+      ({ Endpoint }) => new Endpoint(this.#service),
+    );
+    return this.#modern;
   }
 
   /**
@@ -128,7 +161,9 @@ export class TaskServer {
    */
   close({ drainMs = 10_000 }: { drainMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#service.engine.close(drainMs).then(async () => {
-      await Promise.all([...this.#connected].map((server) => server.close()));
+      const modern = await this.#modern;
+      await Promise.all([modern?.close(), ...[...this.#connected].map((server) => server.close())]);
+      await Promise.all([...this.#served].map((transport) => transport.close()));
     });
     return this.#closing;
   }
@@ -138,7 +173,7 @@ export class TaskServer {
   }
 }
 
-function defaultOwner({ authInfo, sessionId }: Extra): string {
+function defaultOwner({ authInfo, sessionId }: Caller): string {
   if (authInfo !== undefined) {
     // The issuer and the subject of a token that has them: a client may have many users.
     const { iss, sub } = authInfo.extra ?? {};

@@ -96,12 +96,13 @@ type Return<Output> = Output extends ObjectSchema ? CheckedReturn<Output> : Free
 export interface ToolOptions<
   Input extends ObjectSchema = ObjectSchema,
   Output extends ObjectSchema | undefined = undefined,
+  Prepared = z.output<Input>,
 > {
   /** The name that clients call. Default: the module's file name without its extension. */
   name?: string;
   title?: string;
   description: string;
-  /** Checked before a task exists; its parsed value is the handler's first argument. */
+  /** Checked before a task exists; its parsed value is the handler's first argument, unless there is `prepare`. */
   input: Input;
   /** Checked in the worker thread before the result leaves it. */
   output?: Output;
@@ -128,7 +129,15 @@ export interface ToolOptions<
   ttlMs?: number;
   /** The pause between polls that is suggested to clients. */
   pollIntervalMs?: number;
-  run(args: z.output<Input>, context: ToolContext): Return<Output> | Promise<Return<Output>>;
+  /**
+   * Runs before `run`, in a thread too, and gives what `run` gets in place of the arguments: the place to ask the
+   * user what is to be known beforehand. On 2026-07-28 that is before a task exists, and the call is made anew
+   * with the answers (basic/patterns, "Multi Round-Trip Requests"): `prepare` then runs from its beginning again, and its
+   * first questions are answered at once. So it should ask in the same order each time, and do nothing but ask
+   * and look. Write it before `run`, for TypeScript to know the type of what it gives. What it gives has to be JSON.
+   */
+  prepare?(args: z.output<Input>, context: ToolContext): Prepared | Promise<Prepared>;
+  run(args: Prepared, context: ToolContext): Return<Output> | Promise<Return<Output>>;
 }
 
 const TOOL = Symbol.for('mcp-taskpool.tool');
@@ -139,7 +148,8 @@ const CONTENT = Symbol.for('mcp-taskpool.content');
 export type Tool<
   Input extends ObjectSchema = ObjectSchema,
   Output extends ObjectSchema | undefined = ObjectSchema | undefined,
-> = ToolOptions<Input, Output> & { readonly [TOOL]: true };
+  Prepared = z.output<Input>,
+> = ToolOptions<Input, Output, Prepared> & { readonly [TOOL]: true };
 
 /** What a caller passes to the tool. */
 export type ToolInput<T> = T extends { input: infer I extends ObjectSchema } ? z.input<I> : never;
@@ -154,9 +164,11 @@ export type ToolOutput<T> = T extends { output?: infer O }
  * Defines a tool. A module in the tools folder has it as its default export.
  * @throws {TypeError} when a part is missing or of the wrong kind, naming it
  */
-export function defineTool<Input extends ObjectSchema, Output extends ObjectSchema | undefined = undefined>(
-  options: ToolOptions<Input, Output>,
-): Tool<Input, Output> {
+export function defineTool<
+  Input extends ObjectSchema,
+  Output extends ObjectSchema | undefined = undefined,
+  Prepared = z.output<Input>,
+>(options: ToolOptions<Input, Output, Prepared>): Tool<Input, Output, Prepared> {
   const problem = optionsProblem(options);
   if (problem !== undefined) throw new TypeError(`defineTool: ${problem}`);
   return { ...options, [TOOL]: true };
@@ -167,7 +179,12 @@ export function isTool(value: unknown): value is Tool {
   return typeof value === 'object' && value !== null && TOOL in value;
 }
 
-function optionsProblem(options: ToolOptions<ObjectSchema, ObjectSchema | undefined>): string | undefined {
+function optionsProblem(
+  options: Omit<ToolOptions<ObjectSchema, ObjectSchema | undefined>, 'prepare' | 'run'> & {
+    prepare?: unknown;
+    run: unknown;
+  },
+): string | undefined {
   if (typeof options !== 'object' || options === null)
     return 'expected an object with description, input and run';
   if (typeof options.description !== 'string') return '`description` must be a string';
@@ -175,6 +192,8 @@ function optionsProblem(options: ToolOptions<ObjectSchema, ObjectSchema | undefi
   if (options.output !== undefined && !isObjectSchema(options.output))
     return '`output` must be a zod object: z.object({ … })';
   if (typeof options.run !== 'function') return '`run` must be a function';
+  if (options.prepare !== undefined && typeof options.prepare !== 'function')
+    return '`prepare` must be a function';
   // 2025-11-25, tools, "Tool Names".
   if (options.name !== undefined && !/^[A-Za-z0-9_.-]{1,128}$/.test(options.name))
     return '`name` may have 1 to 128 letters, digits, and the characters _ - .';

@@ -13,6 +13,8 @@ export interface ToolEntry {
   readonly module: string;
   readonly lane: Lane;
   readonly task: TaskSupport;
+  /** Whether it has something to do before a task exists. */
+  readonly prepares: boolean;
   readonly maxMemoryMb: number | undefined;
   /** Names of variables of the environment. */
   readonly env: readonly string[];

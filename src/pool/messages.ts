@@ -1,5 +1,5 @@
 import type { Answer, Question } from '../tasks/question.ts';
-import type { LogEntry, Outcome, Progress } from '../tasks/task.ts';
+import type { Call, LogEntry, Outcome, Progress } from '../tasks/task.ts';
 
 /**
  * Both sides of the thread boundary. Every thread has one port for as long as it lives, and each
@@ -34,6 +34,8 @@ export type ToThread =
       /** The module's URL. */
       readonly module: string;
       readonly args: Readonly<Record<string, unknown>>;
+      readonly prepare?: Call['prepare'];
+      readonly prepared?: Call['prepared'];
       /** The task's cell in {@link Lease.flags}. */
       readonly place: number;
     }

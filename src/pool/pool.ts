@@ -76,11 +76,20 @@ export class ThreadPool implements Runner {
     return this.#crashes.refusal(tool);
   }
 
-  start(taskId: string, { tool, args, lane, timeoutMs }: Call, hooks: RunHooks): Run {
+  start(taskId: string, call: Call, hooks: RunHooks): Run {
+    const { tool, args, lane, timeoutMs, prepare, prepared } = call;
     const group = this.#groups[lane];
     const { module, maxMemoryMb = DEFAULT_MEMORY_MB } = this.#options.tools.get(tool)!;
     const thread = group.take(lane === 'cpu' ? maxMemoryMb : undefined);
-    thread.run({ taskId, tool, module, args }, timeoutMs, hooks);
+    const message = {
+      taskId,
+      tool,
+      module,
+      args,
+      ...(prepare !== undefined && { prepare }),
+      ...(prepared !== undefined && { prepared }),
+    };
+    thread.run(message, timeoutMs, hooks);
     group.taken(thread);
     return { thread: thread.id, stop: () => thread.stop(taskId) };
   }

@@ -3,7 +3,7 @@ import { StdioTransport } from './stdio-transport.ts';
 
 /** What is served; the server behind it. */
 interface Served {
-  connect(transport: Transport): Promise<unknown>;
+  serve(transport: Transport): Promise<void>;
   close(options: { drainMs: number }): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export async function serveStdio(served: Served, drainMs: number): Promise<void>
     const stop = () => (++signals > 1 ? process.exit(1) : resolve());
     process.on('SIGINT', stop).on('SIGTERM', stop);
   });
-  await served.connect(transport);
+  await served.serve(transport);
   await stopped;
   await served.close({ drainMs });
 }

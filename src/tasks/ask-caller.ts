@@ -1,5 +1,5 @@
 import type { Live } from './live.ts';
-import { PendingQuestion, type Answer, type Question } from './question.ts';
+import { PendingQuestion, keyOf, type Answer, type Question } from './question.ts';
 import { isTerminal } from './task.ts';
 
 /**
@@ -22,7 +22,7 @@ export function askCaller(
     if (live.questions.length === 0 && live.task.state === 'input_required') move('running');
     reply(answer);
   };
-  const pending = new PendingQuestion(question, settle, tell);
+  const pending = new PendingQuestion(keyOf({ number: ++live.asked, question }), question, settle, tell);
   live.questions = [...live.questions, pending];
   if (live.task.state === 'running') move('input_required');
   // Those who are told of the state should know it by then.

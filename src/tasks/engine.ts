@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { ErrorCode, ProtocolError, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
 import { askCaller } from './ask-caller.ts';
 import { Admission, type Limits } from './admission.ts';
-import { observe, unobserve, untilEnded, type Live } from './live.ts';
+import { newLive, observe, unobserve, untilEnded, viewOf, type Live } from './live.ts';
 import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
+import type { Answer } from './question.ts';
 import type { Runner } from './runner.ts';
 import { Once } from './once.ts';
 import { Scheduler } from './scheduler.ts';
@@ -14,24 +14,15 @@ import {
   ending,
   expiresAt,
   isTerminal,
+  newTask,
   transition,
-  type Call,
   type Lane,
+  type NewTask,
   type Outcome,
   type Task,
   type TaskState,
   type TerminalTask,
 } from './task.ts';
-
-export interface NewTask {
-  readonly owner: string;
-  readonly call: Call;
-  /** Default and maximum are the engine's. */
-  readonly ttlMs?: number | undefined;
-  readonly pollIntervalMs?: number | undefined;
-  /** Makes a repeated request the same task. */
-  readonly idempotencyKey?: string | undefined;
-}
 
 export interface EngineOptions extends Limits {
   readonly store: TaskStore;
@@ -41,8 +32,6 @@ export interface EngineOptions extends Limits {
   readonly maxTtlMs: number;
   readonly pollIntervalMs: number;
 }
-
-const NOTHING_WRITTEN = Promise.resolve();
 
 /**
  * Creates tasks, starts them when there is room, and ends each exactly once. The only writer of task
@@ -210,6 +199,31 @@ export class Engine {
     return { task: live.shown };
   }
 
+  /**
+   * Gives the observer every change of a task from now on.
+   * @returns the task as it is now; where it has ended, nothing more comes
+   * @throws {UnknownTaskError} when the owner has no such task
+   */
+  async follow(owner: string, taskId: string, observer: Observer): Promise<TaskView> {
+    const view = await this.get(owner, taskId);
+    const live = this.#find(owner, taskId);
+    if (live === undefined) return isTerminal(view.task) ? view : this.get(owner, taskId);
+    observe(live, observer);
+    return this.#view(live);
+  }
+
+  /**
+   * Answers questions of a task by their keys. What is no question of its, or has its answer, is passed over.
+   * @throws {UnknownTaskError} when the owner has no such task
+   */
+  async answer(owner: string, taskId: string, answers: ReadonlyMap<string, Answer>): Promise<void> {
+    await this.get(owner, taskId);
+    for (const question of this.#find(owner, taskId)?.questions ?? []) {
+      const answer = answers.get(question.key);
+      if (answer !== undefined) question.answer(answer);
+    }
+  }
+
   /** Ends the following of a task. */
   unobserve(taskId: string, observer: Observer): void {
     const live = this.#live.get(taskId);
@@ -247,7 +261,8 @@ export class Engine {
     await this.#options.store.close();
   }
 
-  #admit({ owner, call, pollIntervalMs, idempotencyKey }: NewTask, ttlMs: number, kept: boolean): Live {
+  #admit(wanted: NewTask, ttlMs: number, kept: boolean): Live {
+    const { owner, call } = wanted;
     if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
     const refusal = this.#options.runner.refusal(call);
     if (refusal !== undefined) throw new RefusedError(refusal);
@@ -255,20 +270,9 @@ export class Engine {
       room: this.#options.runner.room(call.lane),
       ahead: () => this.#scheduler.aheadOfNext(call.lane, owner),
     });
-    const now = Date.now();
-    const task: Task = {
-      taskId: randomUUID(),
-      owner,
-      call,
-      ...(idempotencyKey !== undefined && { idempotencyKey }),
-      state: 'queued',
-      createdAt: now,
-      updatedAt: now,
-      ttlMs,
-      pollIntervalMs: pollIntervalMs ?? this.#options.pollIntervalMs,
-    };
-    const live: Live = { task, shown: task, kept, observers: [], questions: [], writes: NOTHING_WRITTEN };
-    this.#live.set(task.taskId, live);
+    const pollIntervalMs = wanted.pollIntervalMs ?? this.#options.pollIntervalMs;
+    const live = newLive(newTask({ ...wanted, ttlMs, pollIntervalMs }), kept);
+    this.#live.set(live.task.taskId, live);
     return live;
   }
 
@@ -389,12 +393,9 @@ export class Engine {
     return visible ? live : undefined;
   }
 
-  #view({ shown: task, progress }: Live): TaskView {
-    const { taskId, owner, call, state } = task;
-    if (state === 'queued') {
-      const ahead = this.#scheduler.ahead({ taskId, owner, lane: call.lane });
-      return ahead === undefined ? { task } : { task, ahead };
-    }
-    return progress === undefined || isTerminal(task) ? { task } : { task, progress };
+  #view(live: Live): TaskView {
+    const ahead = ({ taskId, owner, call }: Task) =>
+      this.#scheduler.ahead({ taskId, owner, lane: call.lane });
+    return viewOf(live, ahead);
   }
 }

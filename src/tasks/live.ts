@@ -1,5 +1,5 @@
 import { UnknownTaskError } from '../errors.ts';
-import type { Observer } from './observer.ts';
+import type { Observer, TaskView } from './observer.ts';
 import type { PendingQuestion } from './question.ts';
 import type { Run } from './runner.ts';
 import { isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
@@ -16,10 +16,26 @@ export interface Live {
   progress?: Progress;
   /** Without an answer so far. */
   questions: readonly PendingQuestion[];
+  /** How many questions there have been. */
+  asked: number;
   /** Replaced, never changed: most tasks have none or one, and many wait. */
   observers: readonly Observer[];
   /** The writes to the store, one after the other. */
   writes: Promise<void>;
+}
+
+const NOTHING_WRITTEN = Promise.resolve();
+
+export function newLive(task: Task, kept: boolean): Live {
+  return {
+    task,
+    shown: task,
+    kept,
+    observers: [],
+    questions: [],
+    asked: 0,
+    writes: NOTHING_WRITTEN,
+  };
 }
 
 export function observe(live: Live, observer: Observer): void {
@@ -59,4 +75,24 @@ export function untilEnded(
     signal?.addEventListener('abort', aborted, { once: true });
     if (asked !== undefined) for (const question of live.questions) asked(question);
   });
+}
+
+/**
+ * The task as others see it.
+ * @param ahead how many tasks start before a queued one
+ */
+export function viewOf(
+  { shown: task, progress, questions }: Live,
+  ahead: (task: Task) => number | undefined,
+): TaskView {
+  if (isTerminal(task)) return { task };
+  if (task.state === 'queued') {
+    const before = ahead(task);
+    return before === undefined ? { task } : { task, ahead: before };
+  }
+  return {
+    task,
+    ...(progress !== undefined && { progress }),
+    ...(questions.length > 0 && { questions }),
+  };
 }

@@ -8,6 +8,8 @@ export interface TaskView {
   readonly ahead?: number;
   /** The last report; while it runs. */
   readonly progress?: Progress;
+  /** What it waits for; while it requires input. */
+  readonly questions?: readonly PendingQuestion[];
 }
 
 /** Who follows a task. Each method is called when there is something to say, never on a timer. */

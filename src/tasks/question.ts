@@ -4,6 +4,17 @@ export interface Question {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
+/** One of a run's questions, which are counted from 1. */
+export interface NumberedQuestion {
+  readonly number: number;
+  readonly question: Question;
+}
+
+/** What a question is called; no other of its run is called so. */
+export function keyOf({ number, question }: NumberedQuestion): string {
+  return `${question.kind}-${number}`;
+}
+
 export type Answer =
   | { readonly type: 'answer'; readonly result: Readonly<Record<string, unknown>> }
   | { readonly type: 'error'; readonly message: string };
@@ -15,6 +26,8 @@ export type Answer =
  *       └─────────────────^
  */
 export class PendingQuestion {
+  /** Tells it from all other questions of its run. */
+  readonly key: string;
   readonly question: Question;
   readonly #settle: (answer: Answer) => void;
   readonly #reopened: () => void;
@@ -25,7 +38,8 @@ export class PendingQuestion {
    * @param settle   is called with the answer, once
    * @param reopened is called when it is open again
    */
-  constructor(question: Question, settle: (answer: Answer) => void, reopened: () => void) {
+  constructor(key: string, question: Question, settle: (answer: Answer) => void, reopened: () => void) {
+    this.key = key;
     this.question = question;
     this.#settle = settle;
     this.#reopened = reopened;

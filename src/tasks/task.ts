@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import type { Answer, NumberedQuestion } from './question.ts';
+
 /**
  * A task and its states.
  *
@@ -21,7 +24,16 @@ export interface Call {
   readonly lane: Lane;
   /** Counted from the start of the run. */
   readonly timeoutMs?: number;
+  /** Only what comes before the run is to be done, with these answers to its first questions; see {@link Preparation}. */
+  readonly prepare?: { readonly answers: readonly (Answer | undefined)[] };
+  /** What that gave. Without it, the run does it first itself. */
+  readonly prepared?: { readonly value: unknown };
 }
+
+/** The result of a call with {@link Call.prepare}: what the run is to get, or what is to be answered first. */
+export type Preparation =
+  | { readonly type: 'prepared'; readonly value: unknown }
+  | { readonly type: 'asks'; readonly questions: readonly NumberedQuestion[] };
 
 /** How a run ended. A wire maps each onto its protocol revision. */
 export type Outcome =
@@ -63,6 +75,16 @@ export interface Task {
 
 export type TerminalTask = Task & { readonly outcome: Outcome };
 
+export interface NewTask {
+  readonly owner: string;
+  readonly call: Call;
+  /** Default and maximum are the engine's. */
+  readonly ttlMs?: number | undefined;
+  readonly pollIntervalMs?: number | undefined;
+  /** Makes a repeated request the same task. */
+  readonly idempotencyKey?: string | undefined;
+}
+
 const NEXT: Readonly<Record<TaskState, readonly TaskState[]>> = {
   queued: ['running', 'failed', 'cancelled'],
   running: ['input_required', 'completed', 'failed', 'cancelled'],
@@ -71,6 +93,23 @@ const NEXT: Readonly<Record<TaskState, readonly TaskState[]>> = {
   failed: [],
   cancelled: [],
 };
+
+/** A task in its first state. */
+export function newTask(wanted: NewTask & { readonly ttlMs: number; readonly pollIntervalMs: number }): Task {
+  const { owner, call, ttlMs, pollIntervalMs, idempotencyKey } = wanted;
+  const now = Date.now();
+  return {
+    taskId: randomUUID(),
+    owner,
+    call,
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    state: 'queued',
+    createdAt: now,
+    updatedAt: now,
+    ttlMs,
+    pollIntervalMs,
+  };
+}
 
 export function isTerminal(task: Task): task is TerminalTask {
   return task.outcome !== undefined;

@@ -1,5 +1,6 @@
-import { McpError, ResultSchema, type ClientCapabilities } from '@modelcontextprotocol/sdk/types.js';
-import type { PendingQuestion, Question } from '../tasks/question.ts';
+import { McpError, ResultSchema } from '@modelcontextprotocol/sdk/types.js';
+import type { PendingQuestion } from '../tasks/question.ts';
+import { METHODS } from './questions.ts';
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -9,8 +10,6 @@ export type SendRequest = (
   schema: typeof ResultSchema,
   options: { signal: AbortSignal; timeout: number },
 ) => Promise<Record<string, unknown>>;
-
-const METHODS = { input: 'elicitation/create', sample: 'sampling/createMessage' } as const;
 
 /**
  * Puts a question to the client (2025-11-25, elicitation; sampling). What the client answers is the answer, be
@@ -38,20 +37,6 @@ export async function ask(
     if (isAnswer && gone?.aborted !== true) pending.answer({ type: 'error', message: wordsOf(error) });
     else pending.release(taken);
   }
-}
-
-/** Why the client cannot be asked this; undefined where it can (2025-11-25, elicitation and sampling, "Capabilities"). */
-export function incapable(
-  { kind, params }: Question,
-  capabilities: ClientCapabilities | undefined,
-): string | undefined {
-  const { elicitation, sampling } = capabilities ?? {};
-  if (kind === 'sample') return sampling === undefined ? 'The client does not support sampling' : undefined;
-  if (elicitation === undefined) return 'The client does not support elicitation: the user cannot be asked';
-  const mode = params['mode'] === 'url' ? 'url' : 'form';
-  // An empty object means forms.
-  const supported = mode in elicitation || (mode === 'form' && !('url' in elicitation));
-  return supported ? undefined : `The client does not support elicitation in ${mode} mode`;
 }
 
 /** The SDK puts the code before the message. */

@@ -1,8 +1,9 @@
 import { RELATED_TASK_META_KEY, type Task as WireTask } from '@modelcontextprotocol/sdk/types.js';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { TaskView } from '../tasks/observer.ts';
-import type { Progress, TaskState, TerminalTask } from '../tasks/task.ts';
-import { TASK_META, type TaskMeta } from './meta.ts';
+import type { TaskState, TerminalTask } from '../tasks/task.ts';
+import { TASK_META } from './meta.ts';
+import { messageOf, metaOf } from './status.ts';
 
 /** On this revision's wire a task is `working` from its creation (tasks, "Task Status Lifecycle"). */
 const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
@@ -50,32 +51,4 @@ export function encodeOutcome(
 /** The tie between a message and its task, where the message does not carry the id itself. */
 export function relatedTask(taskId: string): Record<string, unknown> {
   return { [RELATED_TASK_META_KEY]: { taskId } };
-}
-
-export function encodeProgress(progressToken: string | number, { done, total, message }: Progress) {
-  return {
-    progressToken,
-    progress: done,
-    ...(total !== undefined && { total }),
-    ...(message !== undefined && { message }),
-  };
-}
-
-function messageOf({ task, ahead, progress }: TaskView): string | undefined {
-  if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
-  if (task.state === 'input_required') return 'waiting for an answer of the client';
-  if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);
-  const { done, total, message } = progress;
-  return message ?? (total === undefined ? `running, ${done} done` : `running, ${done} of ${total} done`);
-}
-
-function metaOf({ task, ahead }: TaskView): TaskMeta {
-  const { state, thread, createdAt, startedAt, endedAt } = task;
-  return {
-    state,
-    ...(ahead !== undefined && { ahead }),
-    ...(thread !== undefined && { thread }),
-    ...(startedAt !== undefined && { queuedMs: startedAt - createdAt }),
-    ...(startedAt !== undefined && endedAt !== undefined && { ranMs: endedAt - startedAt }),
-  };
 }

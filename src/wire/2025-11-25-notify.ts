@@ -1,12 +1,15 @@
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { LoggingLevelSchema, type LoggingLevel, type RequestId } from '@modelcontextprotocol/sdk/types.js';
+import type { LoggingLevel, RequestId } from '@modelcontextprotocol/sdk/types.js';
 import type { Log } from '../tasks/log.ts';
 import type { Observer, TaskView } from '../tasks/observer.ts';
 import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal, type LogEntry, type Progress } from '../tasks/task.ts';
-import { ask, incapable, type SendRequest } from './2025-11-25-ask.ts';
-import { encodeProgress, encodeTask, relatedTask } from './2025-11-25-encode.ts';
+import { ask, type SendRequest } from './2025-11-25-ask.ts';
+import { encodeTask, relatedTask } from './2025-11-25-encode.ts';
+import { isSevere } from './log-levels.ts';
+import { incapable } from './questions.ts';
+import { encodeProgress } from './status.ts';
 
 type ProgressToken = string | number;
 
@@ -89,9 +92,8 @@ export class Notifier {
   }
 
   #wanted(entries: readonly LogEntry[]): { level: string; data: string }[] {
-    const severity = (level: string) => LoggingLevelSchema.options.indexOf(level as LoggingLevel);
     return entries
-      .filter(({ level }) => severity(level) >= severity(this.level))
+      .filter(({ level }) => isSevere(level, this.level))
       .map(({ level, message }) => ({ level, data: message }));
   }
 

@@ -17,37 +17,21 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { ErrorCode, ProtocolError } from '../errors.ts';
-import type { Engine } from '../tasks/engine.ts';
-import type { Log } from '../tasks/log.ts';
 import type { Observer } from '../tasks/observer.ts';
 import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal } from '../tasks/task.ts';
 import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
-import { IDEMPOTENCY_META } from './meta.ts';
-import { ask, incapable, type SendRequest } from './2025-11-25-ask.ts';
+import { ask, type SendRequest } from './2025-11-25-ask.ts';
 import { Follower, Notifier } from './2025-11-25-notify.ts';
-import type { LookUps } from './look-ups.ts';
 import type { OwnTools } from './own-tools.ts';
-import type { ServedTool, Toolbox } from './tools.ts';
+import { incapable } from './questions.ts';
+import { idempotencyKeyOf, type Service } from './service.ts';
+import type { ServedTool } from './tools.ts';
 
 /** What comes with a request beside its parameters. */
 export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 type Result = Record<string, unknown>;
-
-/** What all the connections of a server share. */
-export interface Service {
-  readonly engine: Engine;
-  readonly toolbox: Toolbox;
-  readonly lookUps: LookUps;
-  readonly log: Log;
-  /** Who makes a request: the tasks that they see are theirs. */
-  readonly ownerOf: (extra: Extra) => string;
-  /** Tasks in one page of `tasks/list`. */
-  readonly pageSize: number;
-}
-
-const LONGEST_KEY = 256;
 
 /** What a server that runs tools as tasks declares (tasks, "Server Capabilities"). */
 export const CAPABILITIES = {
@@ -134,7 +118,7 @@ export class Connection {
     extra: Extra,
   ): Promise<Result> {
     const { engine, toolbox } = this.#service;
-    const idempotencyKey = keyOf(extra);
+    const idempotencyKey = idempotencyKeyOf(extra._meta);
     const token = extra._meta?.progressToken;
     const follower = new Follower(this.#notifier, tool.definition.name, token, (taskId) =>
       this.#unfollow(taskId),
@@ -166,7 +150,7 @@ export class Connection {
         progress: (progress) => this.#notifier.callProgress(token, progress, extra.requestId),
       }),
     };
-    const wanted = { owner, call: toolbox.call(tool, args), idempotencyKey: keyOf(extra) };
+    const wanted = { owner, call: toolbox.call(tool, args), idempotencyKey: idempotencyKeyOf(extra._meta) };
     return encodeOutcome(await engine.call(wanted, observer, extra.signal));
   }
 
@@ -266,15 +250,6 @@ export class Connection {
       checked as never,
     );
   }
-}
-
-/** What tells a repeated call from another one; undefined where the client does not care. */
-function keyOf({ _meta }: Extra): string | undefined {
-  const key = _meta?.[IDEMPOTENCY_META];
-  if (key === undefined || (typeof key === 'string' && key.length >= 1 && key.length <= LONGEST_KEY))
-    return key;
-  const message = `params._meta.${IDEMPOTENCY_META}: expected a string of 1 to ${LONGEST_KEY} characters`;
-  throw new ProtocolError(ErrorCode.invalidParams, message);
 }
 
 function notAsTask(name: string): ProtocolError {

@@ -10,6 +10,7 @@ const DEEPEST = 500;
 export interface ServedTool {
   readonly lane: Lane;
   readonly task: TaskSupport;
+  readonly prepares: boolean;
   readonly timeoutMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly pollIntervalMs: number | undefined;

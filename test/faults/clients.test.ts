@@ -130,8 +130,9 @@ describe('A client that goes while its task runs', () => {
       });
     },
     {
-      owner: ({ signal }) => {
-        signals.push(signal);
+      owner: (caller) => {
+        // The SDK's own object, which has more than is promised.
+        signals.push((caller as { signal: AbortSignal }).signal);
         return 'local';
       },
     },

@@ -13,7 +13,7 @@ interface Mixed {
 }
 
 /** An McpServer with tools, a prompt and a resource of its own, some of them from before `addTo` and some from after. */
-function mixed(): Mixed {
+async function mixed(): Promise<Mixed> {
   const mcpServer = new McpServer({ name: 'host', version: '1' });
   const ran: string[] = [];
   const register = (name: string) =>
@@ -26,7 +26,7 @@ function mixed(): Mixed {
   mcpServer.registerPrompt('greeting', {}, () => ({
     messages: [{ role: 'user', content: { type: 'text', text: 'Hello' } }],
   }));
-  server.addTo(mcpServer);
+  await server.addTo(mcpServer);
   register('after');
   mcpServer.registerResource('notes', 'notes://all', {}, () => ({
     contents: [{ uri: 'notes://all', text: 'a note' }],
@@ -34,7 +34,8 @@ function mixed(): Mixed {
   return { mcpServer, ran };
 }
 
-async function connect(host: Mixed = mixed()): Promise<Peer & Mixed> {
+async function connect(given?: Mixed): Promise<Peer & Mixed> {
+  const host = given ?? (await mixed());
   return Object.assign(await Peer.connect(host.mcpServer), host);
 }
 
@@ -106,7 +107,7 @@ describe('An McpServer that was given the tools of the folder', () => {
   });
 
   it('declares the capabilities of both', async () => {
-    const silent = await Peer.connect(mixed().mcpServer, { silent: true });
+    const silent = await Peer.connect((await mixed()).mcpServer, { silent: true });
     const { capabilities, serverInfo } = await silent.initialize();
     expect(serverInfo['name']).toBe('host');
     expect(capabilities).toMatchObject({
@@ -145,7 +146,7 @@ describe('An McpServer that was given the tools of the folder', () => {
   });
 
   it('sends nothing of a task to the client of its next connection, whoever sets its onclose', async () => {
-    const { mcpServer } = mixed();
+    const { mcpServer } = await mixed();
     mcpServer.server.onclose = () => {};
     const folder = await emptyFolder();
     const one = await Peer.connect(mcpServer);
@@ -162,7 +163,7 @@ describe('An McpServer that was given the tools of the folder', () => {
 describe('Giving the tools to an McpServer', () => {
   it('works for one that has no tools of its own', async () => {
     const mcpServer = new McpServer({ name: 'host', version: '1' });
-    server.addTo(mcpServer);
+    await server.addTo(mcpServer);
     const peer = await Peer.connect(mcpServer);
     await expect(peer.call('add', { a: 1 })).resolves.toHaveProperty('structuredContent', { sum: 2 });
     const { tools } = await peer.request('tools/list');
@@ -181,18 +182,18 @@ describe('Giving the tools to an McpServer', () => {
     const mcpServer = new McpServer({ name: 'host', version: '1' });
     mcpServer.registerTool('own', {}, () => ({ content: [] }));
     const peer = await Peer.connect(mcpServer);
-    expect(() => server.addTo(mcpServer)).toThrow(/connect/);
+    await expect(server.addTo(mcpServer)).rejects.toThrow(/connect/);
     const { tools } = await peer.request('tools/list');
     expect((tools as Json[]).map(({ name }) => name as string)).toEqual(['own']);
     await expect(peer.request('tools/call', callParams('own', {}))).resolves.toEqual({ content: [] });
   });
 
-  it('names the SDK version that is known to work, where its handlers are kept elsewhere', () => {
+  it('names the SDK version that is known to work, where its handlers are kept elsewhere', async () => {
     const mcpServer = new McpServer({ name: 'host', version: '1' });
     Object.defineProperty(mcpServer.server, '_requestHandlers', {
       value: Object.assign(new Map(), { get: () => undefined }),
     });
-    expect(() => server.addTo(mcpServer)).toThrow(/modelcontextprotocol\/sdk .* 1\.32/);
+    await expect(server.addTo(mcpServer)).rejects.toThrow(/modelcontextprotocol\/sdk .* 1\.32/);
   });
 
   it('finds the handlers of the tools where this version of the SDK keeps them', () => {

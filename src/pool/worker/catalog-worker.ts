@@ -48,6 +48,7 @@ async function read(path: string): Promise<ToolEntry> {
     ttlMs,
     pollIntervalMs,
     task: tool.task ?? 'optional',
+    prepares: tool.prepare !== undefined,
     definition: {
       name,
       ...(title !== undefined && { title }),

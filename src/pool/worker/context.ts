@@ -1,7 +1,8 @@
-import type { Answer, Question } from '../../tasks/question.ts';
+import type { Answer, NumberedQuestion, Question } from '../../tasks/question.ts';
 import type { InputRequest, LogLevel, SampleRequest, SampleResult, ToolContext } from '../../tool.ts';
 import type { FromThread, ToThread } from '../messages.ts';
 import { decodeInput, encodeInput } from './input.ts';
+import { Rehearsal } from './rehearsal.ts';
 import { Reporter } from './reporter.ts';
 import { cancelled, flaggedController } from './signal.ts';
 
@@ -30,14 +31,17 @@ export class CallContext implements ToolContext {
     number,
     { resolve: (result: Readonly<Record<string, unknown>>) => void; reject: (reason: Error) => void }
   >();
+  /** The answers to its first questions, where the caller is not there to be asked; see {@link Rehearsal}. */
+  readonly #rehearsal: Rehearsal | undefined;
   #lastAsk = 0;
   #closed = false;
 
   constructor(
-    { taskId, tool, args, place }: Omit<ToThread & { type: 'run' }, 'type'>,
+    { taskId, tool, args, place, prepare }: Omit<ToThread & { type: 'run' }, 'type'>,
     flags: Int32Array,
     send: (message: FromThread) => void,
   ) {
+    this.#rehearsal = prepare && new Rehearsal(prepare.answers);
     this.taskId = taskId;
     this.tool = tool;
     this.args = args;
@@ -99,8 +103,14 @@ export class CallContext implements ToolContext {
     const ask = ++this.#lastAsk;
     return new Promise((resolve, reject) => {
       this.#asks.set(ask, { resolve, reject });
-      this.#send({ type: 'ask', taskId, ask, question });
+      if (this.#rehearsal === undefined) this.#send({ type: 'ask', taskId, ask, question });
+      else this.#rehearsal.ask(question, (answer) => this.answered(ask, answer));
     });
+  }
+
+  /** Resolves with the questions that nobody has answered, once there is one; where the caller is not there to be asked. */
+  get unanswered(): Promise<readonly NumberedQuestion[]> | undefined {
+    return this.#rehearsal?.unanswered;
   }
 
   /** Sends what is left to report. What the tool reports later is dropped. */

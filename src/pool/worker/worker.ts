@@ -1,9 +1,10 @@
 import './printing.ts';
 import { isTool, type Tool } from '../../tool.ts';
-import type { Outcome } from '../../tasks/task.ts';
+import type { Outcome, Preparation } from '../../tasks/task.ts';
 import { CallContext } from './context.ts';
 import { failureOf, stackOf, thrown } from './failure.ts';
 import { onFault, runAs } from './faults.ts';
+import { inspectJson } from './inspect-json.ts';
 import { Lingerer } from './linger.ts';
 import { MEMORY, type FromThread, type Lease, type ToThread } from '../messages.ts';
 import { describe, errorResult, toOutcome } from './result.ts';
@@ -63,7 +64,7 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
       // It may have been cancelled while the module was loaded.
       outcome = context.cancelled
         ? { type: 'cancelled' }
-        : await runAs(context, () => call(tool, context, maxResultMb));
+        : await runAs(context, () => call(tool, context, message, tool.maxResultMb ?? maxResultMb));
     } catch (error) {
       if (context.cancelled) outcome = { type: 'cancelled' };
       else {
@@ -111,9 +112,38 @@ async function load(module: string, name: string): Promise<Tool> {
   return tool;
 }
 
-async function call(tool: Tool, context: CallContext, maxResultMb: number): Promise<Outcome> {
-  const parsed = await tool.input.safeParseAsync(context.args);
-  if (!parsed.success) return errorResult(`Invalid arguments: ${describe(parsed.error, 'arguments')}`);
-  const returned = await tool.run(parsed.data, context);
-  return toOutcome(tool, returned, tool.maxResultMb ?? maxResultMb);
+async function call(
+  tool: Tool,
+  context: CallContext,
+  { prepare, prepared }: ToThread & { type: 'run' },
+  maxResultMb: number,
+): Promise<Outcome> {
+  let value = prepared?.value;
+  if (prepared === undefined) {
+    const parsed = await tool.input.safeParseAsync(context.args);
+    if (!parsed.success) return errorResult(`Invalid arguments: ${describe(parsed.error, 'arguments')}`);
+    if (prepare !== undefined) return rehearse(tool, parsed.data, context, maxResultMb);
+    value = tool.prepare === undefined ? parsed.data : await tool.prepare(parsed.data, context);
+  }
+  return toOutcome(tool, await tool.run(value as never, context), maxResultMb);
+}
+
+/** What comes before the run, as far as it goes with the answers that there are. */
+async function rehearse(
+  tool: Tool,
+  args: Readonly<Record<string, unknown>>,
+  context: CallContext,
+  maxResultMb: number,
+): Promise<Outcome> {
+  const preparing = async (): Promise<Preparation> => ({
+    type: 'prepared',
+    value: tool.prepare === undefined ? args : await tool.prepare(args, context),
+  });
+  const asking = context.unanswered!.then((questions): Preparation => ({ type: 'asks', questions }));
+  const preparation = await Promise.race([preparing(), asking]);
+  const travel = inspectJson(preparation, maxResultMb * 2 ** 20);
+  if (!travel.fit)
+    return errorResult(`What \`prepare\` gives cannot be sent: ${travel.path}: ${travel.reason}`);
+  const result = travel.plain ? preparation : (JSON.parse(JSON.stringify(preparation)) as Preparation);
+  return { type: 'result', result: { ...result }, isError: false };
 }

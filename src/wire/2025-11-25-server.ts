@@ -1,0 +1,26 @@
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { CAPABILITIES, Connection } from './2025-11-25.ts';
+import { ownToolsOf } from './own-tools.ts';
+import type { Service } from './service.ts';
+
+/** An SDK server that answers from here, for one connection. */
+export function serverFor(service: Service): Server {
+  const { info, instructions } = service;
+  const server = new Server(info, {
+    capabilities: CAPABILITIES,
+    ...(instructions !== undefined && { instructions }),
+  });
+  new Connection(server, service);
+  return server;
+}
+
+/**
+ * Gives an SDK `McpServer` our tools beside its own.
+ * @throws {Error} when the server is connected
+ */
+export function addTo(mcpServer: McpServer, service: Service): void {
+  const own = ownToolsOf(mcpServer);
+  mcpServer.server.registerCapabilities(CAPABILITIES);
+  new Connection(mcpServer.server, service, own);
+}

@@ -1,0 +1,34 @@
+import type { TaskView } from '../tasks/observer.ts';
+import type { Progress } from '../tasks/task.ts';
+import type { TaskMeta } from './meta.ts';
+
+/** A task's status in words. */
+export function messageOf({ task, ahead, progress }: TaskView): string | undefined {
+  if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
+  if (task.state === 'input_required') return 'waiting for an answer of the client';
+  if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);
+  const { done, total, message } = progress;
+  return message ?? (total === undefined ? `running, ${done} done` : `running, ${done} of ${total} done`);
+}
+
+/** What the protocol has no words for. */
+export function metaOf({ task, ahead }: TaskView): TaskMeta {
+  const { state, thread, createdAt, startedAt, endedAt } = task;
+  return {
+    state,
+    ...(ahead !== undefined && { ahead }),
+    ...(thread !== undefined && { thread }),
+    ...(startedAt !== undefined && { queuedMs: startedAt - createdAt }),
+    ...(startedAt !== undefined && endedAt !== undefined && { ranMs: endedAt - startedAt }),
+  };
+}
+
+/** The parameters of `notifications/progress`. */
+export function encodeProgress(progressToken: string | number, { done, total, message }: Progress) {
+  return {
+    progressToken,
+    progress: done,
+    ...(total !== undefined && { total }),
+    ...(message !== undefined && { message }),
+  };
+}
