@@ -1,7 +1,7 @@
 import { ErrorCode, ProtocolError, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
 import { askCaller } from './ask-caller.ts';
 import { Admission, type Limits } from './admission.ts';
-import { newLive, observe, unobserve, untilEnded, viewOf, type Live } from './live.ts';
+import { isVisible, newLive, observe, unobserve, untilEnded, viewOf, type Live } from './live.ts';
 import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
 import type { Answer } from './question.ts';
@@ -389,8 +389,7 @@ export class Engine {
 
   #find(owner: string, taskId: string): Live | undefined {
     const live = this.#live.get(taskId);
-    const visible = live?.kept === true && live.task.owner === owner && expiresAt(live.task) > Date.now();
-    return visible ? live : undefined;
+    return live !== undefined && isVisible(live, owner) ? live : undefined;
   }
 
   #view(live: Live): TaskView {
