@@ -40,8 +40,8 @@ function inProcess(
   const child = fork(fileURLToPath(ENTRY), [JSON.stringify(paths)], {
     env: { ...env },
     execArgv: [...process.execArgv, ...(lockdown === undefined ? [] : lockdownOptions(lockdown))],
-    // What a module prints when it is imported is not to reach the protocol's stream.
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // What a module prints when it is imported is not to reach the protocol's stream. The input says that we are here.
+    stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
   });
   passOn(child);
   const gone = new Promise((resolve) => child.once('exit', resolve));

@@ -1,7 +1,7 @@
 import './printing.ts';
 import { basename, extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parentPort, workerData } from 'node:worker_threads';
+import { Worker, parentPort, workerData } from 'node:worker_threads';
 import { z } from 'zod';
 import { isTool } from '../../tool.ts';
 import type { CatalogMessage, ToolEntry } from '../catalog.ts';
@@ -13,6 +13,7 @@ const paths = (parentPort === null ? JSON.parse(process.argv[2]!) : workerData) 
 
 // A thread tells its parent of what nobody catches; a process has to say so itself.
 if (parentPort === null) {
+  endWithParent();
   const fault = (error: unknown) => {
     process.send!({ type: 'fault', reason: reasonOf(error) } satisfies CatalogMessage);
   };
@@ -67,6 +68,15 @@ function jsonSchema(schema: z.ZodObject, io: 'input' | 'output'): ToolEntry['def
   } catch (error) {
     throw new Error(`\`${io}\` has no JSON Schema: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/**
+ * Ends this process when the server has: by a thread that sleeps on an input which the server holds open, because a
+ * module may never give way to the event loop.
+ */
+function endWithParent(): void {
+  const source = "require('node:fs').readSync(0, Buffer.alloc(1)); process.kill(process.pid, 'SIGKILL');";
+  new Worker(source, { eval: true });
 }
 
 /** The first line of what went wrong. */
