@@ -1,27 +1,19 @@
-import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { CatalogError } from './errors.ts';
+import { assemble } from './assemble.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
-import { readCatalog, type Catalog } from './pool/catalog.ts';
-import { environment, type Place } from './pool/place.ts';
-import { ThreadPool } from './pool/pool.ts';
-import { MemoryStore } from './stores/memory.ts';
-import { Engine } from './tasks/engine.ts';
+import type { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
-import type { Channel, ChannelEndpoint } from './wire/2026-07-28-channel.ts';
 import type { Endpoint } from './wire/2026-07-28-endpoint.ts';
 import { serveGenerations } from './wire/generations.ts';
 import { LookUps } from './wire/look-ups.ts';
 import type { Caller, Service } from './wire/service.ts';
-import { Toolbox } from './wire/tools.ts';
+import type { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
-const HOUR_MS = 3_600_000;
 
 /**
  * Reads the tools folder, starts the threads, and serves the tools on every transport that is connected.
@@ -29,19 +21,19 @@ const HOUR_MS = 3_600_000;
  * @throws {OptionError} when an option has a value it cannot have
  */
 export async function createServer(options: ServerOptions): Promise<TaskServer> {
+  const server = startServer(options);
+  await server.ready;
+  return server;
+}
+
+/**
+ * A server that is not ready yet: what {@link TaskServer.serve} is given before, is answered as far as it does not
+ * concern the tools.
+ * @throws {OptionError} when an option has a value it cannot have
+ */
+export function startServer(options: ServerOptions): TaskServer {
   checkOptions(options);
-  const { log = SILENT } = options;
-  const folder = options.tools instanceof URL ? fileURLToPath(options.tools) : options.tools;
-  const { isolation = 'thread', env = [], lockdown } = options;
-  const place = { isolation, env: environment(env), lockdown: lockdown && { tools: folder, ...lockdown } };
-  const catalog = await readCatalog(folder, {
-    place,
-    loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
-    leaveOut: options.lenient ? (problem) => log.warn({ problem }, `left out: ${problem}`) : undefined,
-  });
-  if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
-  const named = [...catalog.values()].flatMap((tool) => tool.env);
-  return new TaskServer(catalog, { ...place, env: environment([...env, ...named]) }, options, log);
+  return new TaskServer(options);
 }
 
 /**
@@ -49,39 +41,22 @@ export async function createServer(options: ServerOptions): Promise<TaskServer> 
  * protocol, and the SDK for it, is loaded when the first client speaks it.
  */
 export class TaskServer {
-  readonly #service: Service;
+  /**
+   * Resolves when the tools have been read and the threads are being started.
+   * @throws {CatalogError} with a line for each module that is at fault, unless `lenient`
+   */
+  readonly ready: Promise<void>;
+  /** Its engine and its tools are not there before it is ready. */
+  readonly #service: Service & { engine: Engine; toolbox: Toolbox };
   readonly #connected = new Set<Server>();
   readonly #served = new Set<Transport>();
   #modern: Promise<Endpoint> | undefined;
   #closing: Promise<void> | undefined;
 
   /** Use {@link createServer}. */
-  constructor(catalog: Catalog, place: Place, options: ServerOptions, log: Log) {
-    const runner = new ThreadPool({
-      place,
-      threads: options.threads ?? availableParallelism(),
-      ioConcurrency: options.ioConcurrency ?? 1000,
-      graceMs: options.graceMs ?? 250,
-      maxMemoryMb: options.maxMemoryMb,
-      maxResultMb: options.maxResultMb ?? 10,
-      recycleAfter: options.recycleAfter,
-      tools: catalog,
-      log,
-    });
-    const engine = new Engine({
-      store: options.store ?? new MemoryStore(),
-      runner,
-      log,
-      defaultTtlMs: options.defaultTtlMs ?? HOUR_MS,
-      maxTtlMs: options.maxTtlMs ?? 24 * HOUR_MS,
-      pollIntervalMs: options.pollIntervalMs ?? 1000,
-      maxQueued: options.maxQueued ?? 200_000,
-      maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
-      maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
-    });
-    this.#service = {
-      engine,
-      toolbox: new Toolbox(catalog),
+  constructor(options: ServerOptions) {
+    const { log = SILENT } = options;
+    const service = {
       lookUps: new LookUps(options.maxLookUpMisses ?? 100, log),
       log,
       ownerOf: options.owner ?? defaultOwner,
@@ -89,6 +64,10 @@ export class TaskServer {
       info: { name: options.name ?? 'mcp-taskpool', version: options.version ?? VERSION },
       instructions: options.instructions,
     };
+    this.#service = service as typeof service & { engine: Engine; toolbox: Toolbox };
+    this.ready = assemble(options, log).then((parts) => void Object.assign(this.#service, parts));
+    // Whoever waits for it is told.
+    this.ready.catch(() => {});
   }
 
   /** The names of the tools that are served. */
@@ -104,11 +83,21 @@ export class TaskServer {
   /** Serves the tools on a transport that stays, such as stdio, to clients of both generations. */
   async serve(transport: Transport): Promise<void> {
     this.#served.add(transport);
-    await serveGenerations(transport, this, () => this.#served.delete(transport));
+    await serveGenerations(transport, {
+      ready: this.ready,
+      connect: (transport) => this.#connect(transport),
+      openModern: async (channel) => (await this.#modernEndpoint()).open(channel),
+      closed: () => this.#served.delete(transport),
+    });
   }
 
   /** Serves the tools on a transport, by 2025-11-25 alone; gives the SDK server that is connected to it. */
   async connect(transport: Transport): Promise<Server> {
+    await this.ready;
+    return this.#connect(transport);
+  }
+
+  async #connect(transport: Transport): Promise<Server> {
     const { serverFor } = await import('./wire/2025-11-25-server.ts');
     const server = serverFor(this.#service);
     const { onclose } = server;
@@ -139,12 +128,8 @@ export class TaskServer {
     request: Request,
     options: { authInfo?: AuthInfo; parsedBody?: unknown } = {},
   ): Promise<Response> {
+    await this.ready;
     return (await this.#modernEndpoint()).fetch(request, options);
-  }
-
-  /** Answers what is received on a channel that stays, such as stdio, by 2026-07-28. */
-  async openModern(channel: Channel): Promise<ChannelEndpoint> {
-    return (await this.#modernEndpoint()).open(channel);
   }
 
   #modernEndpoint(): Promise<Endpoint> {
@@ -160,12 +145,19 @@ export class TaskServer {
    * @param options.drainMs how long what runs may take; the rest fails as interrupted. Default 10,000.
    */
   close({ drainMs = 10_000 }: { drainMs?: number } = {}): Promise<void> {
-    this.#closing ??= this.#service.engine.close(drainMs).then(async () => {
-      const modern = await this.#modern;
-      await Promise.all([modern?.close(), ...[...this.#connected].map((server) => server.close())]);
-      await Promise.all([...this.#served].map((transport) => transport.close()));
-    });
+    this.#closing ??= this.#close(drainMs);
     return this.#closing;
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const isReady = await this.ready.then(
+      () => true,
+      () => false,
+    );
+    if (isReady) await this.#service.engine.close(drainMs);
+    const modern = await this.#modern;
+    await Promise.all([modern?.close(), ...[...this.#connected].map((server) => server.close())]);
+    await Promise.all([...this.#served].map((transport) => transport.close()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
+import { lazyLog } from './log.ts';
 
 interface Options {
   tools: string;
@@ -12,7 +13,7 @@ interface Options {
   lenient?: boolean;
   grace?: number;
   drain: number;
-  logLevel: string;
+  logLevel: 'info' | 'warn' | 'error' | 'silent';
 }
 
 /** Bytes of the log. */
@@ -67,17 +68,15 @@ async function serve(options: Options): Promise<void> {
   if (options.allowRead.length > 0 && !options.lockdown)
     throw new OptionError('--allow-read: needs --lockdown');
   // Loaded here, so that a wrong option is answered at once.
-  const [{ pino }, { createServer }, { serveStdio }] = await Promise.all([
-    import('pino'),
+  const [{ startServer }, { serveStdio }] = await Promise.all([
     import('../server.ts'),
     import('../serve/stdio.ts'),
   ]);
-  const log = pino({ level: logLevel }, { write: logLine });
   // Nobody reads it any more.
   process.stderr.on('error', () => {});
-  const server = await createServer({
+  const server = startServer({
     tools,
-    log,
+    log: lazyLog(logLevel, logLine),
     isolation,
     env,
     ...(options.lockdown && { lockdown: { read: options.allowRead } }),

@@ -3,6 +3,7 @@ import { StdioTransport } from './stdio-transport.ts';
 
 /** What is served; the server behind it. */
 interface Served {
+  readonly ready: Promise<void>;
   serve(transport: Transport): Promise<void>;
   close(options: { drainMs: number }): Promise<void>;
 }
@@ -10,6 +11,7 @@ interface Served {
 /**
  * Serves over standard input and output until the input ends or the process is told to stop
  * (SIGINT, SIGTERM), then drains and resolves. A second signal ends the process at once.
+ * @throws what keeps the server from getting ready
  */
 export async function serveStdio(served: Served, drainMs: number): Promise<void> {
   const transport = new StdioTransport(process.stdin, process.stdout);
@@ -21,7 +23,11 @@ export async function serveStdio(served: Served, drainMs: number): Promise<void>
     const stop = () => (++signals > 1 ? process.exit(1) : resolve());
     process.on('SIGINT', stop).on('SIGTERM', stop);
   });
-  await served.serve(transport);
-  await stopped;
-  await served.close({ drainMs });
+  try {
+    await served.serve(transport);
+    await served.ready;
+    await stopped;
+  } finally {
+    await served.close({ drainMs });
+  }
 }

@@ -3,10 +3,17 @@ import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import type { Channel, ChannelEndpoint } from './2026-07-28-channel.ts';
 
 /** What answers messages, by revision. */
-export interface Served {
+interface Served {
+  /** Resolves when there is an answer to whatever is asked. */
+  readonly ready: Promise<unknown>;
   connect(transport: Transport): Promise<unknown>;
   openModern(channel: Channel): Promise<ChannelEndpoint>;
+  /** Called when the transport has closed. */
+  closed(): void;
 }
+
+/** What has an answer before the tools are read. */
+const EARLY = new Set(['initialize', 'notifications/initialized', 'ping', 'server/discover']);
 
 const PROTOCOL_VERSION_META_KEY = 'io.modelcontextprotocol/protocolVersion';
 
@@ -21,16 +28,11 @@ function isModern(message: JSONRPCMessage): boolean {
  * revision it is of is answered by that, whatever came before; all others are answered by 2025-11-25. So a client
  * may ask by `server/discover` and then fall back to `initialize` (2026-07-28, basic/versioning, "Backward
  * Compatibility with Initialization-Based Versions").
- * @param closed called when the transport has closed
  */
-export async function serveGenerations(
-  transport: Transport,
-  served: Served,
-  closed: () => void,
-): Promise<void> {
+export async function serveGenerations(transport: Transport, served: Served): Promise<void> {
   let legacy: Lane | undefined;
   let modern: Lane | undefined;
-  transport.onmessage = (message) => {
+  const receive = (message: JSONRPCMessage) => {
     // A notification may not name its revision: that of a client which has spoken just one is known.
     const isOfModern =
       isModern(message) || (legacy === undefined && modern !== undefined && !('id' in message));
@@ -40,8 +42,22 @@ export async function serveGenerations(
   transport.onclose = () => {
     legacy?.close();
     modern?.close();
-    closed();
+    served.closed();
   };
+  let held: JSONRPCMessage[] | undefined = [];
+  transport.onmessage = (message) => {
+    if (held === undefined || EARLY.has((message as { method?: string }).method ?? '')) receive(message);
+    else held.push(message);
+  };
+  served.ready.then(
+    () => {
+      const waiting = held ?? [];
+      held = undefined;
+      for (const message of waiting) receive(message);
+    },
+    // There will be no answer: the server says why, and closes.
+    () => {},
+  );
   await transport.start();
 }
 

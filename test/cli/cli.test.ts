@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -55,6 +58,11 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+async function pidIn(file: string): Promise<number> {
+  while (!existsSync(file) || readFileSync(file, 'utf8') === '') await new Promise(setImmediate);
+  return Number(readFileSync(file, 'utf8'));
 }
 
 describe('mcp-taskpool', () => {
@@ -173,6 +181,53 @@ describe('mcp-taskpool', () => {
     await server.ended;
     while (isAlive(Number(pid))) await new Promise(setImmediate);
     expect(isAlive(Number(pid))).toBe(false);
+  });
+
+  it('leaves no process behind when it is killed while a module keeps the reading of it busy', async () => {
+    const folder = await folderWith({
+      'spin.js': `import { writeFileSync } from 'node:fs';
+        writeFileSync(new URL('pid', import.meta.url), String(process.pid)); while (true);`,
+    });
+    const server = start('serve', '--tools', folder);
+    const pid = await pidIn(join(folder, 'pid'));
+    server.child.kill('SIGKILL');
+    await server.ended;
+    while (isAlive(pid)) await new Promise(setImmediate);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it('answers who asks what it is before it has read the tools, and what concerns them afterwards', async () => {
+    const folder = await folderWith({
+      'slow.js': toolSource(
+        '',
+        `
+        import { existsSync } from 'node:fs';
+        while (!existsSync(new URL('go', import.meta.url))) await new Promise((resolve) => setTimeout(resolve, 5));`,
+      ),
+    });
+    const server = start('serve', '--tools', folder);
+    server.say(INITIALIZE);
+    server.say({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
+    server.say({ jsonrpc: '2.0', id: 2, method: 'ping' });
+    server.say({
+      jsonrpc: '2.0',
+      id: 3,
+      method: 'server/discover',
+      params: {
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+          'io.modelcontextprotocol/clientCapabilities': {},
+        },
+      },
+    });
+    for (const id of [0, 2, 3]) await server.said(`"id":${id}`);
+    expect(server.stdout).not.toContain('"id":1');
+    await writeFile(join(folder, 'go'), '');
+    await server.said('"id":1');
+    expect(server.stdout).toContain('"name":"slow"');
+    server.child.stdin.end();
+    expect((await server.ended).code).toBe(0);
   });
 
   it('has nothing to say on stderr of thousands of requests at once', async () => {

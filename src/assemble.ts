@@ -1,0 +1,60 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { CatalogError } from './errors.ts';
+import type { ServerOptions } from './options.ts';
+import { readCatalog } from './pool/catalog.ts';
+import { environment } from './pool/place.ts';
+import { MemoryStore } from './stores/memory.ts';
+import { Engine } from './tasks/engine.ts';
+import type { Log } from './tasks/log.ts';
+import type { Toolbox } from './wire/tools.ts';
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Reads the tools folder, and starts the threads and the engine.
+ * @throws {CatalogError} with a line for each module that is at fault, unless `lenient`
+ */
+export async function assemble(
+  options: ServerOptions,
+  log: Log,
+): Promise<{ engine: Engine; toolbox: Toolbox }> {
+  const folder = options.tools instanceof URL ? fileURLToPath(options.tools) : options.tools;
+  const { isolation = 'thread', env = [], lockdown } = options;
+  const place = { isolation, env: environment(env), lockdown: lockdown && { tools: folder, ...lockdown } };
+  const catalog = await readCatalog(folder, {
+    place,
+    loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
+    leaveOut: options.lenient ? (problem) => log.warn({ problem }, `left out: ${problem}`) : undefined,
+  });
+  if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
+  const named = [...catalog.values()].flatMap((tool) => tool.env);
+  // Loaded only now: until the tools are read, this process has a first answer to give.
+  const [{ ThreadPool }, { Toolbox }] = await Promise.all([
+    import('./pool/pool.ts'),
+    import('./wire/tools.ts'),
+  ]);
+  const runner = new ThreadPool({
+    place: { ...place, env: environment([...env, ...named]) },
+    threads: options.threads ?? availableParallelism(),
+    ioConcurrency: options.ioConcurrency ?? 1000,
+    graceMs: options.graceMs ?? 250,
+    maxMemoryMb: options.maxMemoryMb,
+    maxResultMb: options.maxResultMb ?? 10,
+    recycleAfter: options.recycleAfter,
+    tools: catalog,
+    log,
+  });
+  const engine = new Engine({
+    store: options.store ?? new MemoryStore(),
+    runner,
+    log,
+    defaultTtlMs: options.defaultTtlMs ?? HOUR_MS,
+    maxTtlMs: options.maxTtlMs ?? 24 * HOUR_MS,
+    pollIntervalMs: options.pollIntervalMs ?? 1000,
+    maxQueued: options.maxQueued ?? 200_000,
+    maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
+    maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
+  });
+  return { engine, toolbox: new Toolbox(catalog) };
+}
