@@ -71,11 +71,12 @@ function jsonSchema(schema: z.ZodObject, io: 'input' | 'output'): ToolEntry['def
 }
 
 /**
- * Ends this process when the server has: by a thread that sleeps on an input which the server holds open, because a
- * module may never give way to the event loop.
+ * Ends this process when the server has: by a thread that listens to an input which the server holds open, because
+ * a module may never give way to the event loop.
  */
 function endWithParent(): void {
-  const source = "require('node:fs').readSync(0, Buffer.alloc(1)); process.kill(process.pid, 'SIGKILL');";
+  const source =
+    "new (require('node:net').Socket)({ fd: 0 }).on('close', () => process.kill(process.pid, 'SIGKILL')).resume();";
   new Worker(source, { eval: true });
 }
 
