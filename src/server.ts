@@ -3,16 +3,18 @@ import { fileURLToPath } from 'node:url';
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { CatalogError } from './errors.ts';
+import { CatalogError, ErrorCode } from './errors.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
 import { readCatalog, type Catalog } from './pool/catalog.ts';
 import { environment, type Place } from './pool/place.ts';
 import { ThreadPool } from './pool/pool.ts';
+import type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
-import { CAPABILITIES, Connection, type Extra, type Service } from './wire/2025-11-25.ts';
+import { capabilities, Connection, type Service } from './wire/2025-11-25.ts';
 import { LookUps } from './wire/look-ups.ts';
+import { defaultOwner } from './wire/owner.ts';
 import { ownToolsOf } from './wire/own-tools.ts';
 import { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
@@ -42,7 +44,7 @@ export async function createServer(options: ServerOptions): Promise<TaskServer> 
 }
 
 /** Tools that run as tasks in threads, for any number of connections. */
-export class TaskServer {
+export class TaskServer implements Served {
   readonly #options: ServerOptions;
   readonly #service: Service;
   readonly #connected = new Set<Server>();
@@ -93,14 +95,17 @@ export class TaskServer {
     return this.#service.engine.load;
   }
 
-  /** Serves the tools on a transport; gives the SDK server that is connected to it. */
-  async connect(transport: Transport): Promise<Server> {
+  /**
+   * Serves the tools on a transport; gives the SDK server that is connected to it.
+   * @param options.listTasks whether the client may list its tasks. Default true.
+   */
+  async connect(transport: Transport, { listTasks = true }: ConnectOptions = {}): Promise<Server> {
     const { name = 'mcp-taskpool', version = VERSION, instructions } = this.#options;
     const server = new Server(
       { name, version },
-      { capabilities: CAPABILITIES, ...(instructions !== undefined && { instructions }) },
+      { capabilities: capabilities(listTasks), ...(instructions !== undefined && { instructions }) },
     );
-    new Connection(server, this.#service);
+    new Connection(server, this.#service, { listTasks });
     const { onclose } = server;
     server.onclose = () => {
       onclose?.();
@@ -117,8 +122,15 @@ export class TaskServer {
    */
   addTo(mcpServer: McpServer): void {
     const own = ownToolsOf(mcpServer);
-    mcpServer.server.registerCapabilities(CAPABILITIES);
-    new Connection(mcpServer.server, this.#service, own);
+    mcpServer.server.registerCapabilities(capabilities());
+    new Connection(mcpServer.server, this.#service, { ownTools: own });
+  }
+
+  /** Answers one HTTP request of revision 2026-07-28 or later. */
+  modern(_request: Request, { parsedBody }: ModernOptions): Promise<Response> {
+    const { id } = parsedBody as { id?: unknown };
+    const error = { code: ErrorCode.internal, message: 'Not implemented: revision 2026-07-28' };
+    return Promise.resolve(Response.json({ jsonrpc: '2.0', id, error }, { status: 501 }));
   }
 
   /**
@@ -136,13 +148,4 @@ export class TaskServer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function defaultOwner({ authInfo, sessionId }: Extra): string {
-  if (authInfo !== undefined) {
-    // The issuer and the subject of a token that has them: a client may have many users.
-    const { iss, sub } = authInfo.extra ?? {};
-    return `token:${JSON.stringify([iss ?? null, sub ?? null, authInfo.clientId])}`;
-  }
-  return sessionId === undefined ? 'local' : `session:${sessionId}`;
 }
