@@ -1,5 +1,8 @@
 export type { ServerOptions } from './options.ts';
 export { createServer, type TaskServer } from './server.ts';
+export { serveHttp, type HttpServer } from './serve/http.ts';
+export type { HttpAuth, HttpLimits, HttpOptions, JwtOptions, VerifyToken } from './serve/http-options.ts';
+export type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
 export {
   CatalogError,
   ErrorCode,
