@@ -1,15 +1,16 @@
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { assemble } from './assemble.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
+import type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
 import type { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
 import type { Endpoint } from './wire/2026-07-28-endpoint.ts';
 import { serveGenerations } from './wire/generations.ts';
 import { LookUps } from './wire/look-ups.ts';
-import type { Caller, Service } from './wire/service.ts';
+import { defaultOwner } from './wire/owner.ts';
+import type { Service } from './wire/service.ts';
 import type { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
 
@@ -40,7 +41,7 @@ export function startServer(options: ServerOptions): TaskServer {
  * Tools that run as tasks in threads, for any number of connections and requests. What speaks a revision of the
  * protocol, and the SDK for it, is loaded when the first client speaks it.
  */
-export class TaskServer {
+export class TaskServer implements Served {
   /**
    * Resolves when the tools have been read and the threads are being started.
    * @throws {CatalogError} with a line for each module that is at fault, unless `lenient`
@@ -91,15 +92,18 @@ export class TaskServer {
     });
   }
 
-  /** Serves the tools on a transport, by 2025-11-25 alone; gives the SDK server that is connected to it. */
-  async connect(transport: Transport): Promise<Server> {
+  /**
+   * Serves the tools on a transport, by 2025-11-25 alone; gives the SDK server that is connected to it.
+   * @param options.listTasks whether the client may list its tasks. Default true.
+   */
+  async connect(transport: Transport, options: ConnectOptions = {}): Promise<Server> {
     await this.ready;
-    return this.#connect(transport);
+    return this.#connect(transport, options);
   }
 
-  async #connect(transport: Transport): Promise<Server> {
+  async #connect(transport: Transport, { listTasks = true }: ConnectOptions = {}): Promise<Server> {
     const { serverFor } = await import('./wire/2025-11-25-server.ts');
-    const server = serverFor(this.#service);
+    const server = serverFor(this.#service, listTasks);
     const { onclose } = server;
     server.onclose = () => {
       onclose?.();
@@ -124,10 +128,7 @@ export class TaskServer {
    * @param options.authInfo   who makes it, by a token that has been verified
    * @param options.parsedBody the body, where it has been read
    */
-  async modern(
-    request: Request,
-    options: { authInfo?: AuthInfo; parsedBody?: unknown } = {},
-  ): Promise<Response> {
+  async modern(request: Request, options: ModernOptions = {}): Promise<Response> {
     await this.ready;
     return (await this.#modernEndpoint()).fetch(request, options);
   }
@@ -163,13 +164,4 @@ export class TaskServer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function defaultOwner({ authInfo, sessionId }: Caller): string {
-  if (authInfo !== undefined) {
-    // The issuer and the subject of a token that has them: a client may have many users.
-    const { iss, sub } = authInfo.extra ?? {};
-    return `token:${JSON.stringify([iss ?? null, sub ?? null, authInfo.clientId])}`;
-  }
-  return sessionId === undefined ? 'local' : `session:${sessionId}`;
 }

@@ -25,6 +25,12 @@ export interface Lease {
 /** The cells of {@link Lease.memory}: what the thread holds, in megabytes, and whether that was asked for. */
 export const MEMORY = { held: 0, asked: 1 } as const;
 
+/** A question; `ask` tells it from the others of its task. */
+export interface Ask {
+  readonly ask: number;
+  readonly question: Question;
+}
+
 /** To the thread. */
 export type ToThread =
   | {
@@ -51,8 +57,8 @@ export type FromThread =
   | { readonly type: 'log'; readonly taskId: string; readonly entries: readonly LogEntry[] }
   /** The thread has seen a cancellation: its event loop turns. */
   | { readonly type: 'cancelling'; readonly taskId: string }
-  /** The task waits for an answer; `ask` tells it from its other questions. */
-  | { readonly type: 'ask'; readonly taskId: string; readonly ask: number; readonly question: Question }
+  /** The task waits for answers: all that it has asked at once. */
+  | { readonly type: 'ask'; readonly taskId: string; readonly asks: readonly Ask[] }
   | {
       readonly type: 'finished';
       readonly taskId: string;

@@ -3,7 +3,7 @@ import type { Log } from '../tasks/log.ts';
 import type { RunHooks } from '../tasks/runner.ts';
 import type { Outcome } from '../tasks/task.ts';
 import type { EndKind, Link, ThreadHost, ThreadSpec } from './host.ts';
-import type { FromThread, ToThread } from './messages.ts';
+import type { Ask, FromThread, ToThread } from './messages.ts';
 
 /** What the pool is told of its threads. */
 export interface ThreadEvents {
@@ -185,7 +185,7 @@ export class Thread {
         occupant.heard = true;
         return;
       case 'ask':
-        this.#ask(occupant, message);
+        for (const asked of message.asks) this.#ask(occupant, asked);
         return;
       case 'finished':
         if (message.stack !== undefined && !occupant.ended) {
@@ -200,7 +200,8 @@ export class Thread {
   }
 
   /** Its time does not run while it waits for the caller. */
-  #ask(occupant: Occupant, { taskId, ask, question }: FromThread & { type: 'ask' }): void {
+  #ask(occupant: Occupant, { ask, question }: Ask): void {
+    const { taskId } = occupant;
     if (occupant.ended) return;
     if (occupant.asks++ === 0) {
       clearTimeout(occupant.timeout);

@@ -1,11 +1,12 @@
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import type { Served } from './served.ts';
 import { StdioTransport } from './stdio-transport.ts';
+import { toldToStop } from './stop.ts';
 
-/** What is served; the server behind it. */
-interface Served {
+/** What is served; it may still be getting ready. */
+interface Starting extends Pick<Served, 'close'> {
   readonly ready: Promise<void>;
   serve(transport: Transport): Promise<void>;
-  close(options: { drainMs: number }): Promise<void>;
 }
 
 /**
@@ -13,16 +14,14 @@ interface Served {
  * (SIGINT, SIGTERM), then drains and resolves. A second signal ends the process at once.
  * @throws what keeps the server from getting ready
  */
-export async function serveStdio(served: Served, drainMs: number): Promise<void> {
+export async function serveStdio(served: Starting, drainMs: number): Promise<void> {
   const transport = new StdioTransport(process.stdin, process.stdout);
-  const stopped = new Promise<void>((resolve) => {
+  const left = new Promise<void>((resolve) => {
     process.stdin.once('end', resolve).once('close', resolve);
     // The client has gone while we wrote.
     process.stdout.once('error', resolve);
-    let signals = 0;
-    const stop = () => (++signals > 1 ? process.exit(1) : resolve());
-    process.on('SIGINT', stop).on('SIGTERM', stop);
   });
+  const stopped = Promise.race([left, toldToStop()]);
   try {
     await served.serve(transport);
     await served.ready;

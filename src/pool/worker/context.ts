@@ -1,6 +1,6 @@
 import type { Answer, NumberedQuestion, Question } from '../../tasks/question.ts';
 import type { InputRequest, LogLevel, SampleRequest, SampleResult, ToolContext } from '../../tool.ts';
-import type { FromThread, ToThread } from '../messages.ts';
+import type { Ask, FromThread, ToThread } from '../messages.ts';
 import { decodeInput, encodeInput } from './input.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { Reporter } from './reporter.ts';
@@ -34,6 +34,7 @@ export class CallContext implements ToolContext {
   /** The answers to its first questions, where the caller is not there to be asked; see {@link Rehearsal}. */
   readonly #rehearsal: Rehearsal | undefined;
   #lastAsk = 0;
+  readonly #unsent: Ask[] = [];
   #closed = false;
 
   constructor(
@@ -99,13 +100,21 @@ export class CallContext implements ToolContext {
   #ask(question: Question): Promise<Readonly<Record<string, unknown>>> {
     if (this.#closed) throw new Error('The call has ended: nobody can be asked any more');
     if (this.cancelled) throw cancelled();
-    const { taskId } = this;
     const ask = ++this.#lastAsk;
     return new Promise((resolve, reject) => {
       this.#asks.set(ask, { resolve, reject });
-      if (this.#rehearsal === undefined) this.#send({ type: 'ask', taskId, ask, question });
+      if (this.#rehearsal === undefined) this.#post({ ask, question });
       else this.#rehearsal.ask(question, (answer) => this.answered(ask, answer));
     });
+  }
+
+  /** Sends what is asked at once as one message, so that the caller can be asked it at once. */
+  #post(asked: Ask): void {
+    const { taskId } = this;
+    if (this.#unsent.length === 0) {
+      queueMicrotask(() => this.#send({ type: 'ask', taskId, asks: this.#unsent.splice(0) }));
+    }
+    this.#unsent.push(asked);
   }
 
   /** Resolves with the questions that nobody has answered, once there is one; where the caller is not there to be asked. */
