@@ -1,16 +1,12 @@
 import type { CallToolResult, Progress } from '@modelcontextprotocol/sdk/types.js';
 import { onAbort, unlessAborted } from './abort.ts';
 import { StatusChanges, onChange } from './changes.ts';
-import type { Connection } from './connection.ts';
-import { TaskCancelledError, TaskError, isPassing, unsupported } from './errors.ts';
+import { TaskCancelledError, TaskError, isPassing } from './errors.ts';
 import { ProgressFeed } from './progress-feed.ts';
-import { cancelTask, getTask } from './requests.ts';
 import { toToolResult, type ToolResult } from './result.ts';
 import { isTerminal, localSnapshot, type TaskSnapshot, type TaskStatus } from './snapshot.ts';
-import { startCall, type Call } from './start-call.ts';
 import { StatusFeed } from './status-feed.ts';
-import { fetchResult } from './task-result.ts';
-import type { Mode, ToolList } from './tool-list.ts';
+import type { Call, Mode, Started, Wire } from './wire.ts';
 
 export interface WaitOptions {
   /** What to wait for. Default: any status that is an end. */
@@ -22,7 +18,7 @@ export interface WaitOptions {
 }
 
 /** A call to make, or a task that there is. */
-type Origin = { call: Call; tools: ToolList; signal: AbortSignal | undefined } | { taskId: string };
+type Origin = { call: Call; signal: AbortSignal | undefined } | { taskId: string };
 
 /**
  * A tool call that runs as a task at the server: a handle to follow it, to cancel it, and to have its
@@ -34,7 +30,7 @@ type Origin = { call: Call; tools: ToolList; signal: AbortSignal | undefined } |
  * an object, or return its {@link taskId}.
  */
 export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncIterable<TaskSnapshot> {
-  readonly #connection: Connection;
+  readonly #wire: Wire;
   readonly #feed: StatusFeed;
   readonly #progress: ProgressFeed;
   /** Ends what only the client does: a plain call, or to wait for the result of a task. */
@@ -50,11 +46,11 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   #result: Promise<ToolResult<T>> | undefined;
 
   /** Use {@link TaskClient.startTask} or {@link TaskClient.task}. */
-  constructor(connection: Connection, origin: Origin) {
-    this.#connection = connection;
-    this.#feed = new StatusFeed(connection, (task) => this.#seen(task));
+  constructor(wire: Wire, origin: Origin) {
+    this.#wire = wire;
+    this.#feed = new StatusFeed(wire, (task) => this.#seen(task));
     if ('taskId' in origin) {
-      this.#progress = new ProgressFeed(connection, undefined);
+      this.#progress = new ProgressFeed(wire, undefined);
       this.#mode = 'task';
       this.#taskId = origin.taskId;
       this.#feed.attach(origin.taskId);
@@ -62,8 +58,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       this.#created = Promise.resolve(origin.taskId);
       return;
     }
-    const { call, tools, signal } = origin;
-    this.#progress = new ProgressFeed(connection, call.progressToken);
+    const { call, signal } = origin;
+    this.#progress = new ProgressFeed(wire, call.progressToken);
     this.#feed.see(localSnapshot('submitted', { ttl: call.ttl ?? null }));
     this.#link(signal);
     let created: (taskId: string | undefined) => void;
@@ -74,7 +70,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       this.#feed.see(localSnapshot('working', this.#feed.last));
       created(undefined);
     };
-    this.#answer = startCall(connection, tools, call, enter, this.#stop.signal).then(
+    this.#answer = wire.call(call, enter, this.#stop.signal).then(
       (started) => this.#begin(started),
       (error: Error) => this.#fail(error),
     );
@@ -155,7 +151,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       if (failure !== undefined) throw failure.error;
       return last;
     }
-    const task = await getTask(this.#connection, this.#taskId!);
+    const task = await this.#wire.getTask(this.#taskId!);
     this.#feed.see(task);
     return this.#feed.last ?? task;
   }
@@ -185,7 +181,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
     const { last, failure, isOver } = this.#feed;
     if (failure !== undefined) throw failure.error;
     if (last !== undefined && isOver) return last;
-    const task = await this.#cancel(this.#taskId!);
+    const task = await this.#wire.cancelTask(this.#taskId!, this.#feed);
     this.#feed.see(task);
     return this.#feed.last ?? task;
   }
@@ -225,27 +221,12 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   async #fetch(): Promise<ToolResult<T>> {
     const answer = await this.#answer;
     if (answer !== undefined) return toToolResult(answer);
-    const result = await fetchResult(this.#connection, this.#feed, this.#taskId!, this.#stop.signal);
-    // Who listens for the end need not wait for the next poll.
-    this.#feed.poke();
-    return toToolResult(result);
+    return toToolResult(await this.#wire.taskResult(this.#taskId!, this.#feed, this.#stop.signal));
   }
 
-  async #cancel(taskId: string): Promise<TaskSnapshot> {
-    if (!this.#connection.tasks.cancel) throw unsupported('tasks/cancel', taskId);
-    try {
-      return await cancelTask(this.#connection, taskId);
-    } catch (error) {
-      if (!(error instanceof TaskError)) throw error;
-      // Refused, because it has ended (tasks, "Task Cancellation" 1)?
-      const task = await getTask(this.#connection, taskId).catch(() => undefined);
-      if (task === undefined || !isTerminal(task.status)) throw error;
-      return task;
-    }
-  }
-
-  #begin(started: Awaited<ReturnType<typeof startCall>>): CallToolResult | undefined {
+  #begin(started: Started): CallToolResult | undefined {
     if ('task' in started) {
+      this.#mode = 'task';
       this.#taskId = started.task.taskId;
       this.#feed.see(started.task);
       this.#feed.attach(this.#taskId);
@@ -274,7 +255,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   #seen({ status, statusMessage }: TaskSnapshot): void {
     if (isTerminal(status)) this.#release();
     if (status === 'cancelled') this.#stop.abort(new TaskCancelledError(this.#taskId, statusMessage));
-    // The server asks on the stream of the result (tasks, "Input Required Status" 3).
+    // Who sees that a task wants input serves it, until its end. On 2025-11-25 the server asks on the stream
+    // of the result (tasks, "Input Required Status" 3).
     if (status === 'input_required') this.result().catch(() => {});
   }
 
