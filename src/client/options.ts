@@ -1,7 +1,13 @@
 import type { ClientCapabilities, Progress } from '@modelcontextprotocol/sdk/types.js';
 import type { AnswerOptions } from './answers.ts';
+import type { ProtocolRevision } from './wire.ts';
 
 export interface ConnectOptions extends AnswerOptions {
+  /**
+   * The generation of the protocol to speak: `2025-11-25` (and what is older), `2026-07-28`, or `auto`:
+   * 2025-11-25 with a server that speaks it, 2026-07-28 with one that speaks nothing else. Default `auto`.
+   */
+  protocol?: 'auto' | ProtocolRevision;
   /** What the server is told this client is. Default: this package's name and version. */
   name?: string;
   version?: string;
