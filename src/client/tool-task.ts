@@ -86,7 +86,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   /**
    * `task`, or `call` where it fell back to a plain call: because the server does not run tools as tasks,
    * or not this one (2025-11-25, tasks, "Tool-Level Negotiation"), or because it answered with the result at
-   * once. Undefined until that is known.
+   * once, as on 2026-07-28 it may with any call. Undefined until that is known.
    */
   get mode(): 'task' | 'call' | undefined {
     return this.#mode;
@@ -94,7 +94,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
 
   /**
    * Resolves when the server has acknowledged the task, with its id; for a plain call, with undefined when
-   * the call is sent.
+   * the call is sent, or, where only the answer tells (2026-07-28), when it is answered.
    * @throws what kept the server from it, as {@link result} does
    */
   created(): Promise<string | undefined> {
@@ -105,13 +105,16 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
    * The tool's result, when the task has ended; asked for once, and kept. What the tool reports as its own
    * failure is a result, too: `isError` is true, and `text` says which.
    *
-   * Takes one `tasks/result` request, which the server answers the moment the task ends. If that request
-   * gets lost, the task is polled and its result asked for again.
+   * On 2025-11-25 it takes one `tasks/result` request, which the server answers the moment the task ends. If
+   * that request gets lost, the task is polled and its result asked for again. On 2026-07-28 the task is
+   * followed to its end, which brings the result along.
    * @throws {TaskError} the JSON-RPC error that the task ended with (it timed out, its thread died, …), or
    *   that the server refused the call with
    * @throws {TaskCancelledError} when the task was cancelled
    * @throws {ConnectionClosedError} when the connection closes first
-   * @throws the reason of the signal that the task was started with, when it aborts first
+   * @throws {InvalidAnswerError} when the server's answer is malformed, or it asks what there is no handler for
+   * @throws the reason of the signal that the task was started with, when it aborts first; and, on 2026-07-28,
+   *   what {@link AnswerOptions.onSample} throws, since there is no error to answer a question with
    */
   result(): Promise<ToolResult<T>> {
     if (this.#result !== undefined) return this.#result;
@@ -170,7 +173,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   /**
    * Cancels the task (`tasks/cancel`), before its acknowledgement, too; a plain call is aborted. Resolves
    * with the task; if it had ended before, that is its end, and `status` says so. {@link result} then
-   * rejects with a {@link TaskCancelledError}.
+   * rejects with a {@link TaskCancelledError}. On 2026-07-28 the server acknowledges no more than that it was
+   * asked, so this waits for the end, whichever it is.
    * @throws {TaskError} when the server cannot cancel tasks, or does not know this one
    * @throws {ConnectionClosedError} when the connection is closed
    */
@@ -189,7 +193,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   /**
    * Calls `fn` with the task at every change of its `status` from now on, up to the terminal one. While
    * anyone listens, the task is polled as often as the server suggests, and less often the longer nothing
-   * changes; notifications arrive without delay.
+   * changes; notifications arrive without delay. Where the server has agreed to notify (2026-07-28,
+   * `subscriptions/listen`), it is polled every 30 s, to make sure.
    * @returns what takes the listener off
    */
   onStatusChange(fn: (task: TaskSnapshot) => void): () => void {
@@ -197,8 +202,9 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   }
 
   /**
-   * Calls `fn` with each progress notification until the task ends (2025-11-25, progress). A handle from
-   * {@link TaskClient.task} has none: progress comes to the request that started the task.
+   * Calls `fn` with each progress notification until the task ends (2025-11-25, progress), or, on 2026-07-28,
+   * whose tasks have none, until the call is answered. A handle from {@link TaskClient.task} has none:
+   * progress comes to the request that started the task.
    * @returns what takes the listener off
    */
   onProgress(fn: (progress: Progress) => void): () => void {

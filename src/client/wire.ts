@@ -66,7 +66,10 @@ export interface Wire {
   cancelTask(taskId: string, feed: StatusFeed): Promise<TaskSnapshot>;
   /** The result of a task, once it has ended; meanwhile, the server's questions are answered. */
   taskResult(taskId: string, feed: StatusFeed, signal: AbortSignal): Promise<CallToolResult>;
-  /** Brings what the server says of a task by itself, be it nothing. Returns what ends it. */
+  /**
+   * Brings what the server says of a task by itself, be it nothing. Returns what ends it; before that, no
+   * more than {@link Watcher.pushed} is called.
+   */
   watch(taskId: string, watcher: Watcher): () => void;
 
   /** A progress token that no other request of this connection has. */

@@ -10,8 +10,9 @@ const MAX_PAUSE_MS = 60_000;
 /** One `subscriptions/listen` request. */
 interface Stream {
   readonly stop: AbortController;
-  /** What it was opened for. */
-  readonly taskIds: ReadonlySet<string>;
+  /** What it is, or will be, asked for. */
+  readonly taskIds: Set<string>;
+  isSent: boolean;
   /** What the server agreed to, once it has. */
   acknowledged: ReadonlySet<string> | undefined;
 }
@@ -79,22 +80,36 @@ export class Subscriptions {
 
   #adjust(): void {
     if (this.#watchers.size === 0) return this.#rest();
-    if (!this.#isSupported || this.#opening !== undefined || this.#pause !== undefined) return;
-    const taskIds = new Set(this.#watchers.keys());
-    const isCovered = [...taskIds].every((taskId) => this.#current?.taskIds.has(taskId));
-    if (!isCovered) this.#open(taskIds);
+    if (!this.#isSupported || this.#pause !== undefined) return;
+    if (this.#opening?.isSent) return;
+    const taskIds = [...this.#watchers.keys()];
+    if (this.#opening !== undefined) for (const taskId of taskIds) this.#opening.taskIds.add(taskId);
+    else if (!taskIds.every((taskId) => this.#current?.taskIds.has(taskId))) this.#open(taskIds);
   }
 
-  #open(taskIds: ReadonlySet<string>): void {
-    const stream: Stream = { stop: new AbortController(), taskIds, acknowledged: undefined };
+  /** Not before who watches can hear of it; and who comes until then comes along. */
+  #open(taskIds: readonly string[]): void {
+    const stream: Stream = {
+      stop: new AbortController(),
+      taskIds: new Set(taskIds),
+      isSent: false,
+      acknowledged: undefined,
+    };
     this.#opening = stream;
+    queueMicrotask(() => {
+      stream.isSent = true;
+      if (stream === this.#opening) this.#subscribe(stream);
+    });
+  }
+
+  #subscribe(stream: Stream): void {
+    const { stop, taskIds } = stream;
     const listener = (method: string, params: Record<string, unknown>) => {
       if (method === 'notifications/tasks') this.#notified(params);
       else if (method === 'notifications/subscriptions/acknowledged') this.#acknowledge(stream, params);
-      else if (method === 'notifications/cancelled')
-        stream.stop.abort(new Error('The server ended the stream'));
+      else if (method === 'notifications/cancelled') stop.abort(new Error('The server ended the stream'));
     };
-    this.#connection.subscribe({ taskIds: [...taskIds] }, listener, stream.stop.signal).then(
+    this.#connection.subscribe({ taskIds: [...taskIds] }, listener, stop.signal).then(
       () => this.#lose(stream, undefined),
       (error: unknown) => this.#lose(stream, error),
     );
