@@ -175,7 +175,7 @@ export class TaskClient {
   ): ToolTask<T> {
     // Of a task, progress may be asked for later; a call that nobody watches need not report any.
     const hasProgress = wish === 'task' || onProgress !== undefined;
-    const progressToken = hasProgress ? this.#wire.newProgressToken() : undefined;
+    const progressToken = hasProgress ? this.#wire.progress.next() : undefined;
     const call = { wish, name, args, ttl, progressToken, idempotencyKey };
     const task = new ToolTask<T>(this.#wire, { call, signal });
     if (onProgress !== undefined) task.onProgress(onProgress);

@@ -149,7 +149,7 @@ export class StatusFeed {
           seen: (task) => this.see(task),
           pushed: (push) => this.#pushed(push),
         }),
-        this.#wire.onClosed((error) => this.close(error)),
+        this.#wire.ending.on((error) => this.close(error)),
       ];
       this.#unfollow = () => ends.forEach((end) => end());
     } else if (!follows && this.#unfollow !== undefined) {

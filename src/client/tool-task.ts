@@ -50,7 +50,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
     this.#wire = wire;
     this.#feed = new StatusFeed(wire, (task) => this.#seen(task));
     if ('taskId' in origin) {
-      this.#progress = new ProgressFeed(wire, undefined);
+      this.#progress = new ProgressFeed(wire.progress, undefined);
       this.#mode = 'task';
       this.#taskId = origin.taskId;
       this.#feed.attach(origin.taskId);
@@ -59,7 +59,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       return;
     }
     const { call, signal } = origin;
-    this.#progress = new ProgressFeed(wire, call.progressToken);
+    this.#progress = new ProgressFeed(wire.progress, call.progressToken);
     this.#feed.see(localSnapshot('submitted', { ttl: call.ttl ?? null }));
     this.#link(signal);
     let created: (taskId: string | undefined) => void;

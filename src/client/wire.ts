@@ -1,6 +1,7 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import type { CallToolResult, Progress, Tool } from '@modelcontextprotocol/sdk/types.js';
-import type { ConnectionClosedError } from './errors.ts';
+import type { CallToolResult, Tool } from '@modelcontextprotocol/sdk/types.js';
+import type { Ending } from './ending.ts';
+import type { ProgressTokens } from './progress-tokens.ts';
 import type { TaskSnapshot } from './snapshot.ts';
 import type { StatusFeed } from './status-feed.ts';
 
@@ -49,6 +50,10 @@ export interface Wire {
   readonly protocol: ProtocolRevision;
   /** The SDK's client, where the wire is made of it. */
   readonly sdk: Client | undefined;
+  /** What reports on the connection's requests. */
+  readonly progress: ProgressTokens;
+  /** When the connection is closed, and why. */
+  readonly ending: Ending;
 
   listTools(): Promise<Tool[]>;
   listTasks(): Promise<TaskSnapshot[]>;
@@ -72,13 +77,6 @@ export interface Wire {
    */
   watch(taskId: string, watcher: Watcher): () => void;
 
-  /** A progress token that no other request of this connection has. */
-  newProgressToken(): string;
-  /** Brings the progress that comes with this token; returns what ends it. */
-  watchProgress(token: string, watcher: (progress: Progress) => void): () => void;
-
-  /** Calls once when the connection is closed; returns what takes the call off. */
-  onClosed(fn: (error: ConnectionClosedError) => void): () => void;
   /** Rejects all that is pending, closes the connection, and waits for the end of a child that was started. */
   close(): Promise<void>;
 }

@@ -3,13 +3,14 @@ import {
   EmptyResultSchema,
   ToolListChangedNotificationSchema,
   type CallToolResult,
-  type Progress,
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
-import { TaskError, unsupported, type ConnectionClosedError } from '../errors.ts';
+import { TaskError, unsupported } from '../errors.ts';
 import { QUICK_MS } from '../limits.ts';
 import { isTerminal, type TaskSnapshot } from '../snapshot.ts';
+import type { ProgressTokens } from '../progress-tokens.ts';
 import type { StatusFeed } from '../status-feed.ts';
+import type { Ending } from '../ending.ts';
 import type { Route } from '../target.ts';
 import type { Call, Mode, Started, Watcher, Wire } from '../wire.ts';
 import type { Connection } from './connection.ts';
@@ -22,6 +23,8 @@ import { ToolList } from './tool-list.ts';
 export class LegacyWire implements Wire {
   readonly protocol = '2025-11-25';
   readonly sdk: Client;
+  readonly progress: ProgressTokens;
+  readonly ending: Ending;
   readonly #connection: Connection;
   readonly #route: Route;
   readonly #tools: ToolList;
@@ -29,6 +32,8 @@ export class LegacyWire implements Wire {
   constructor(sdk: Client, connection: Connection, route: Route) {
     this.sdk = sdk;
     this.#connection = connection;
+    this.progress = connection.progress;
+    this.ending = connection.ending;
     this.#route = route;
     this.#tools = new ToolList(connection);
     sdk.setNotificationHandler(ToolListChangedNotificationSchema, () => this.#tools.drop());
@@ -77,18 +82,6 @@ export class LegacyWire implements Wire {
 
   watch(taskId: string, watcher: Watcher): () => void {
     return this.#connection.watch(taskId, (task) => watcher.seen(task));
-  }
-
-  newProgressToken(): string {
-    return this.#connection.progress.next();
-  }
-
-  watchProgress(token: string, watcher: (progress: Progress) => void): () => void {
-    return this.#connection.progress.watch(token, watcher);
-  }
-
-  onClosed(fn: (error: ConnectionClosedError) => void): () => void {
-    return this.#connection.ending.on(fn);
   }
 
   async close(): Promise<void> {

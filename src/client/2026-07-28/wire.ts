@@ -1,22 +1,13 @@
-import {
-  EmptyResultSchema,
-  type CallToolResult,
-  type Progress,
-  type Tool,
-} from '@modelcontextprotocol/sdk/types.js';
+import { EmptyResultSchema, type CallToolResult, type Tool } from '@modelcontextprotocol/sdk/types.js';
 import { onAbort } from '../abort.ts';
 import type { AnswerOptions } from '../answers.ts';
-import {
-  InvalidAnswerError,
-  TaskCancelledError,
-  TaskError,
-  unsupported,
-  type ConnectionClosedError,
-} from '../errors.ts';
+import { InvalidAnswerError, TaskCancelledError, TaskError, unsupported } from '../errors.ts';
 import { QUICK_MS } from '../limits.ts';
 import { isTerminal, toSnapshot, type TaskSnapshot } from '../snapshot.ts';
 import { parseAnswer } from '../schema.ts';
+import type { ProgressTokens } from '../progress-tokens.ts';
 import type { StatusFeed } from '../status-feed.ts';
+import type { Ending } from '../ending.ts';
 import type { Call, Mode, Started, Watcher, Wire } from '../wire.ts';
 import { callTool } from './call-tool.ts';
 import type { Connection } from './connection.ts';
@@ -36,6 +27,8 @@ import { ToolList } from './tool-list.ts';
 export class ModernWire implements Wire {
   readonly protocol = REVISION;
   readonly sdk = undefined;
+  readonly progress: ProgressTokens;
+  readonly ending: Ending;
   readonly #connection: Connection;
   readonly #options: AnswerOptions;
   readonly #hasTasks: boolean;
@@ -52,6 +45,8 @@ export class ModernWire implements Wire {
    */
   constructor(connection: Connection, options: AnswerOptions, hasTasks: boolean, gone: () => Promise<void>) {
     this.#connection = connection;
+    this.progress = connection.progress;
+    this.ending = connection.ending;
     this.#options = options;
     this.#hasTasks = hasTasks;
     this.#gone = gone;
@@ -135,18 +130,6 @@ export class ModernWire implements Wire {
 
   watch(taskId: string, watcher: Watcher): () => void {
     return this.#subscriptions.watch(taskId, watcher);
-  }
-
-  newProgressToken(): string {
-    return this.#connection.progress.next();
-  }
-
-  watchProgress(token: string, watcher: (progress: Progress) => void): () => void {
-    return this.#connection.progress.watch(token, watcher);
-  }
-
-  onClosed(fn: (error: ConnectionClosedError) => void): () => void {
-    return this.#connection.ending.on(fn);
   }
 
   async close(): Promise<void> {
