@@ -1,25 +1,14 @@
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { mergeCapabilities } from '@modelcontextprotocol/sdk/shared/protocol.js';
-import {
-  EmptyResultSchema,
-  ErrorCode,
-  McpError,
-  ToolListChangedNotificationSchema,
-  type ClientCapabilities,
-  type Progress,
-  type Tool,
-} from '@modelcontextprotocol/sdk/types.js';
-import { VERSION } from '../version.ts';
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import type { Tool } from '@modelcontextprotocol/sdk/types.js';
 import { MAX_DELAY_MS, onAbort } from './abort.ts';
-import { answerCapabilities, installAnswers, type AnswerOptions } from './answers.ts';
-import { Connection } from './connection.ts';
-import { ConnectionClosedError, RequestTimeoutError, fromMcpError, unsupported } from './errors.ts';
-import { QUICK_MS, listTasks } from './requests.ts';
+import { openWire } from './connect.ts';
+import { RequestTimeoutError } from './errors.ts';
+import type { CallToolOptions, ConnectOptions, StartTaskOptions } from './options.ts';
 import type { ToolResult } from './result.ts';
 import type { TaskSnapshot } from './snapshot.ts';
-import { routeTo, type Route, type Target } from './target.ts';
-import { ToolList, type Mode } from './tool-list.ts';
+import type { Target } from './target.ts';
 import { ToolTask } from './tool-task.ts';
+import type { Mode, ProtocolRevision, Wire } from './wire.ts';
 
 export type { AnswerOptions, QuestionContext } from './answers.ts';
 export {
@@ -30,55 +19,13 @@ export {
   TaskError,
   TaskWaitTimeoutError,
 } from './errors.ts';
+export type { CallOptions, CallToolOptions, ConnectOptions, StartTaskOptions } from './options.ts';
 export type { ToolResult } from './result.ts';
 export type { TaskSnapshot, TaskStatus } from './snapshot.ts';
 export type { HttpTarget, StdioTarget, Target } from './target.ts';
 export type { ToolTask, WaitOptions } from './tool-task.ts';
+export type { ProtocolRevision } from './wire.ts';
 export { TASK_META, type TaskMeta } from '../wire/meta.ts';
-
-export interface ConnectOptions extends AnswerOptions {
-  /** What the server is told this client is. Default: this package's name and version. */
-  name?: string;
-  version?: string;
-  /** Declared beside those that `onElicit` and `onSample` bring. */
-  capabilities?: ClientCapabilities;
-  /** How long the server may take to start and to answer `initialize`. Default 60,000. */
-  connectTimeoutMs?: number;
-  /** Ends the connecting. */
-  signal?: AbortSignal;
-  /**
-   * How long a `tasks/result` request is left open before it is made anew. Default: 60,000 over HTTP, where
-   * a stream that a proxy has cut ends no request; no limit otherwise.
-   */
-  resultTimeoutMs?: number;
-  /** Learns of errors that concern no request, such as a lost stream of notifications. Default: nobody does. */
-  onError?: (error: Error) => void;
-}
-
-export interface CallOptions {
-  /** Stops the tool, and rejects with the signal's reason. */
-  signal?: AbortSignal;
-  /** Called with each progress notification. */
-  onProgress?: (progress: Progress) => void;
-  /**
-   * Makes a call that is repeated with the same key and arguments the same task, so that it runs once; by
-   * mcp-taskpool servers only.
-   */
-  idempotencyKey?: string;
-}
-
-export interface CallToolOptions extends CallOptions {
-  /** How long the result may take. Default: no limit. */
-  timeoutMs?: number;
-}
-
-export interface StartTaskOptions extends CallOptions {
-  /** How long the server is asked to keep the task from its creation, in milliseconds; it may decide otherwise. */
-  ttl?: number;
-}
-
-/** Over HTTP, by default. */
-const RESULT_TIMEOUT_MS = 60_000;
 
 /**
  * A connection to an MCP server, for its tools: calls them, starts them as tasks, and follows these.
@@ -91,79 +38,75 @@ const RESULT_TIMEOUT_MS = 60_000;
  * ```
  */
 export class TaskClient {
-  /** The SDK's client, for what is not about tools: prompts, resources, log messages. */
-  readonly sdk: Client;
-  readonly #connection: Connection;
-  readonly #route: Route;
-  readonly #tools: ToolList;
+  readonly #wire: Wire;
   #closing: Promise<void> | undefined;
 
-  private constructor(sdk: Client, connection: Connection, route: Route) {
-    this.sdk = sdk;
-    this.#connection = connection;
-    this.#route = route;
-    this.#tools = new ToolList(connection);
-    sdk.setNotificationHandler(ToolListChangedNotificationSchema, () => this.#tools.drop());
+  private constructor(wire: Wire) {
+    this.#wire = wire;
   }
 
   /**
    * Starts a server (`command`), or reaches one over Streamable HTTP (`url`) or an SDK transport, and
-   * initializes the connection. If that fails, a child that was started is ended first.
+   * agrees with it on the revision of the protocol: on 2025-11-25 by `initialize`, on 2026-07-28 by
+   * `server/discover`. With `protocol: 'auto'`, the default, `initialize` comes first: every server of
+   * 2025-11-25 answers it, one of both revisions too (and is then spoken to in 2025-11-25), and one of
+   * 2026-07-28 alone refuses it. If connecting fails, a child that was started is ended first.
    * @throws {RequestTimeoutError} when the server does not answer within `connectTimeoutMs`
    * @throws {ConnectionClosedError} when the server ends, or closes the connection, instead
-   * @throws {TaskError} when the server refuses
+   * @throws {TaskError} when the server refuses, or speaks none of the revisions asked for
    * @throws the reason of `options.signal`, and what the transport throws, such as that there is no such command
    */
   static async connect(target: Target, options: ConnectOptions = {}): Promise<TaskClient> {
-    const { name = 'mcp-taskpool', version = VERSION, connectTimeoutMs = 60_000, signal } = options;
-    signal?.throwIfAborted();
-    const route = routeTo(target);
-    const capabilities = mergeCapabilities(answerCapabilities(options), options.capabilities ?? {});
-    const sdk = new Client({ name, version }, { capabilities });
-    installAnswers(sdk, options);
-    const resultTimeoutMs = options.resultTimeoutMs ?? (route.lossy ? RESULT_TIMEOUT_MS : undefined);
-    const connection = new Connection(sdk, resultTimeoutMs, options.onError ?? (() => {}));
-    const client = new TaskClient(sdk, connection, route);
-    const timeout = Math.min(connectTimeoutMs, MAX_DELAY_MS);
-    const unlink = onAbort(signal, () => void client.close().catch(() => {}));
-    try {
-      await sdk.connect(route.transport, { timeout });
-      return client;
-    } catch (error) {
-      await client.close().catch(() => {});
-      throw signal?.aborted ? signal.reason : explain(error, connectTimeoutMs);
-    } finally {
-      unlink();
-    }
+    return new TaskClient(await openWire(target, options));
+  }
+
+  /**
+   * The generation of the protocol that is spoken: `2025-11-25`, which stands for that revision and the
+   * older ones that a server may ask for, or `2026-07-28`.
+   */
+  get protocol(): ProtocolRevision {
+    return this.#wire.protocol;
+  }
+
+  /**
+   * The SDK's client, for what is not about tools: prompts, resources, log messages.
+   * @throws {Error} on a connection of 2026-07-28, which the SDK of 2025-11-25 cannot speak
+   */
+  get sdk(): Client {
+    const { sdk, protocol } = this.#wire;
+    if (sdk !== undefined) return sdk;
+    throw new Error(
+      `client.sdk speaks 2025-11-25, and this connection ${protocol}: a server of both is spoken to in ` +
+        "2025-11-25 with the option protocol: '2025-11-25'",
+    );
   }
 
   /**
    * The tools that the server offers, of all pages. Asked for once, and again when the server says that
-   * they have changed.
+   * they have changed; on 2026-07-28, when they are older than the server says they may be (caching).
    * @throws {TaskError} when the server refuses
    * @throws {ConnectionClosedError} when the connection is closed
    */
   listTools(): Promise<Tool[]> {
-    return this.#tools.all();
+    return this.#wire.listTools();
   }
 
   /**
    * The tasks that the server keeps for this client, of all pages.
-   * @throws {TaskError} when the server does not list tasks
+   * @throws {TaskError} when the server does not list tasks; on 2026-07-28 none does
    * @throws {ConnectionClosedError} when the connection is closed
    */
-  async listTasks(): Promise<TaskSnapshot[]> {
-    if (!this.#connection.tasks.list) throw unsupported('tasks/list');
-    return listTasks(this.#connection);
+  listTasks(): Promise<TaskSnapshot[]> {
+    return this.#wire.listTasks();
   }
 
   /**
-   * Resolves when the server has answered.
+   * Resolves when the server has answered `ping`, or, on 2026-07-28, which has none, `server/discover`.
    * @throws {RequestTimeoutError} when that takes longer than 60 s
    * @throws {ConnectionClosedError} when the connection is closed
    */
-  async ping(): Promise<void> {
-    await this.#connection.request('ping', {}, EmptyResultSchema, { timeoutMs: QUICK_MS });
+  ping(): Promise<void> {
+    return this.#wire.ping();
   }
 
   /**
@@ -172,7 +115,7 @@ export class TaskClient {
    * @throws {TaskError} the server's JSON-RPC error: no such tool, it timed out, its thread died, …
    * @throws {RequestTimeoutError} after `timeoutMs` milliseconds; the tool is stopped
    * @throws {ConnectionClosedError} when the connection closes first
-   * @throws the reason of `options.signal`; the tool is stopped (2025-11-25, cancellation)
+   * @throws the reason of `options.signal`; the tool is stopped (cancellation, in both revisions)
    */
   async callTool<T = unknown>(
     name: string,
@@ -195,8 +138,8 @@ export class TaskClient {
 
   /**
    * Calls a tool as a task, and returns a handle to it at once. Aborting `options.signal` cancels the task.
-   * Where the server or the tool knows no tasks, it is a plain call, and the handle's `mode` says so.
-   * Failures are the handle's: nothing is thrown here.
+   * Where the server or the tool knows no tasks, it is a plain call, and the handle's `mode` says so; on
+   * 2026-07-28 the server decides, for each call. Failures are the handle's: nothing is thrown here.
    */
   startTask<T = unknown>(
     name: string,
@@ -208,7 +151,7 @@ export class TaskClient {
 
   /** A handle to a task that exists already, started by whomever; the server is asked when the handle is. */
   task<T = unknown>(taskId: string): ToolTask<T> {
-    return new ToolTask<T>(this.#connection, { taskId });
+    return new ToolTask<T>(this.#wire, { taskId });
   }
 
   /**
@@ -216,19 +159,12 @@ export class TaskClient {
    * the end of a child that was started. Plain calls are cancelled; tasks go on, if the server does.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#wire.close();
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    this.#connection.end();
-    await this.#route.leave();
-    await this.sdk.close();
-    await this.#route.gone();
   }
 
   #start<T>(
@@ -239,21 +175,10 @@ export class TaskClient {
   ): ToolTask<T> {
     // Of a task, progress may be asked for later; a call that nobody watches need not report any.
     const hasProgress = wish === 'task' || onProgress !== undefined;
-    const progressToken = hasProgress ? this.#connection.newProgressToken() : undefined;
+    const progressToken = hasProgress ? this.#wire.progress.next() : undefined;
     const call = { wish, name, args, ttl, progressToken, idempotencyKey };
-    const task = new ToolTask<T>(this.#connection, { call, tools: this.#tools, signal });
+    const task = new ToolTask<T>(this.#wire, { call, signal });
     if (onProgress !== undefined) task.onProgress(onProgress);
     return task;
   }
-}
-
-/** Why there is no connection, in our words. */
-function explain(error: unknown, timeoutMs: number): unknown {
-  if (!(error instanceof McpError)) return error;
-  if (error.code === (ErrorCode.ConnectionClosed as number)) {
-    return new ConnectionClosedError('The server closed the connection before it answered initialize');
-  }
-  if (error.code === (ErrorCode.RequestTimeout as number))
-    return new RequestTimeoutError('initialize', timeoutMs);
-  return fromMcpError(error);
 }

@@ -1,18 +1,18 @@
 import type { Progress } from '@modelcontextprotocol/sdk/types.js';
 import { tell } from './changes.ts';
-import type { Connection } from './connection.ts';
+import type { ProgressTokens } from './progress-tokens.ts';
 
 /** Brings one request's progress to those who listen, until it has ended. */
 export class ProgressFeed {
-  readonly #connection: Connection;
+  readonly #tokens: ProgressTokens;
   readonly #token: string | undefined;
   readonly #listeners = new Set<{ fn: (progress: Progress) => void }>();
   #unwatch: (() => void) | undefined;
   #isOver = false;
 
   /** @param token undefined where the request had none: then there is nothing to hear */
-  constructor(connection: Connection, token: string | undefined) {
-    this.#connection = connection;
+  constructor(tokens: ProgressTokens, token: string | undefined) {
+    this.#tokens = tokens;
     this.#token = token;
   }
 
@@ -24,7 +24,7 @@ export class ProgressFeed {
     if (this.#isOver || this.#token === undefined) return () => {};
     const listener = { fn };
     this.#listeners.add(listener);
-    this.#unwatch ??= this.#connection.watchProgress(this.#token, (progress) => {
+    this.#unwatch ??= this.#tokens.watch(this.#token, (progress) => {
       for (const { fn } of [...this.#listeners]) tell(fn, progress);
     });
     return () => {

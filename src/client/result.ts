@@ -9,8 +9,8 @@ export interface ToolResult<T = unknown> {
   text: string;
   /** Text, images, audio and resources, in the tool's order. */
   content: CallToolResult['content'];
-  /** Only where the tool gave some. */
-  structuredContent?: Record<string, unknown>;
+  /** Only where the tool gave some: an object, or, on 2026-07-28, any JSON value. */
+  structuredContent?: unknown;
   /** Whether the tool itself reports a failure; `text` then says which. */
   isError: boolean;
   /** How long it waited and ran, and on which thread; from mcp-taskpool servers only. */
@@ -25,11 +25,12 @@ export function toToolResult<T>(raw: CallToolResult): ToolResult<T> {
     .map((block) => block.text)
     .join('\n');
   const meta = metaOf(raw);
+  const structuredContent: unknown = raw.structuredContent;
   return {
-    data: (raw.structuredContent ?? text) as T,
+    data: (structuredContent === undefined ? text : structuredContent) as T,
     text,
     content: raw.content,
-    ...(raw.structuredContent !== undefined && { structuredContent: raw.structuredContent }),
+    ...(structuredContent !== undefined && { structuredContent }),
     isError: raw.isError === true,
     ...(meta !== undefined && { meta }),
     raw,

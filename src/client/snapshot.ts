@@ -7,7 +7,7 @@ import { metaOf } from './result.ts';
  */
 export type TaskStatus = 'submitted' | 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
 
-/** A task as it was at one moment (2025-11-25, tasks, "Task"). */
+/** A task as it was at one moment (2025-11-25, tasks, "Task"; 2026-07-28, ext-tasks, "Tasks"). */
 export interface TaskSnapshot {
   /** Undefined until the server has acknowledged the task, and for a plain call. */
   taskId: string | undefined;

@@ -1,8 +1,7 @@
 import { onAbort, MAX_DELAY_MS } from './abort.ts';
-import type { Connection } from './connection.ts';
 import { TaskWaitTimeoutError, isPassing } from './errors.ts';
-import { getTask } from './requests.ts';
 import { differs, isStale, isTerminal, type TaskSnapshot } from './snapshot.ts';
+import type { Push, Wire } from './wire.ts';
 
 export interface StatusListener {
   /** Each time anything was said of the task, be it news or not. */
@@ -19,30 +18,34 @@ const MAX_PAUSE_MS = 30_000;
 const BACKOFF = 1.5;
 /** The share of a pause that chance adds, so that many tasks are not polled in step. */
 const JITTER = 0.25;
+/** Between polls that only make sure, because the server says by itself what changes. */
+const SURE_MS = 30_000;
 /** Polls lost in a row before it is given up. */
 const MAX_LOST = 8;
 
 /**
  * Follows one task, while somebody listens: by status notifications, and by polls for as long as one of
- * the listeners wants them.
+ * the listeners wants them; seldom ones, where the server has promised the notifications.
  *
  *   idle -> following (someone listens, the id is known) -> idle (nobody does)
  *                                                        -> over (terminal, or closed), for good
  */
 export class StatusFeed {
-  readonly #connection: Connection;
+  readonly #wire: Wire;
   readonly #onSeen: (task: TaskSnapshot) => void;
   readonly #listeners = new Set<StatusListener>();
   #taskId: string | undefined;
   #last: TaskSnapshot | undefined;
   #failure: { error: Error } | undefined;
   #unfollow: (() => void) | undefined;
+  /** Whether the server says by itself what changes. */
+  #push: Push = 'no';
   /** Polling, while it is defined; another object each time it starts. */
   #polling: { timer: NodeJS.Timeout | undefined; quiet: number; lost: number } | undefined;
 
   /** @param onSeen learns first what was said of the task, whether somebody listens or not */
-  constructor(connection: Connection, onSeen: (task: TaskSnapshot) => void) {
-    this.#connection = connection;
+  constructor(wire: Wire, onSeen: (task: TaskSnapshot) => void) {
+    this.#wire = wire;
     this.#onSeen = onSeen;
   }
 
@@ -142,29 +145,43 @@ export class StatusFeed {
     const follows = taskId !== undefined && this.#listeners.size > 0;
     if (follows && this.#unfollow === undefined) {
       const ends = [
-        this.#connection.watch(taskId, (task) => this.see(task)),
-        this.#connection.onClosed((error) => this.close(error)),
+        this.#wire.watch(taskId, {
+          seen: (task) => this.see(task),
+          pushed: (push) => this.#pushed(push),
+        }),
+        this.#wire.ending.on((error) => this.close(error)),
       ];
       this.#unfollow = () => ends.forEach((end) => end());
     } else if (!follows && this.#unfollow !== undefined) {
       this.#unfollow();
       this.#unfollow = undefined;
+      this.#push = 'no';
     }
     const polls = follows && [...this.#listeners].some(wantsPolls);
     if (polls && this.#polling === undefined) {
       this.#polling = { timer: undefined, quiet: 0, lost: 0 };
-      // At once: what was notified while nobody listened is lost.
-      this.#poll();
+      // At once: what was notified while nobody listened is lost. Where the server is yet to say whether it
+      // notifies, that is what to wait for.
+      if (this.#push === 'pending') this.#schedule();
+      else this.#poll();
     } else if (!polls && this.#polling !== undefined) {
       clearTimeout(this.#polling.timer);
       this.#polling = undefined;
     }
   }
 
+  #pushed(push: Push): void {
+    this.#push = push;
+    if (this.#polling === undefined) return;
+    this.#polling.quiet = 0;
+    if (push === 'pending') this.#schedule();
+    else this.#poll();
+  }
+
   #poll(): void {
     const polling = this.#polling!;
     clearTimeout(polling.timer);
-    getTask(this.#connection, this.#taskId!).then(
+    this.#wire.getTask(this.#taskId!).then(
       (task) => {
         polling.lost = 0;
         this.see(task);
@@ -188,7 +205,8 @@ export class StatusFeed {
     const polling = this.#polling!;
     const wished = this.#last?.pollInterval ?? 0;
     const interval = wished > 0 ? wished : POLL_INTERVAL_MS;
-    const pause = Math.max(interval, Math.min(interval * BACKOFF ** polling.quiet, MAX_PAUSE_MS));
+    const backedOff = this.#push === 'yes' ? SURE_MS : interval * BACKOFF ** polling.quiet;
+    const pause = Math.max(interval, Math.min(backedOff, MAX_PAUSE_MS));
     const ms = pause * (1 + JITTER * Math.random());
     clearTimeout(polling.timer);
     polling.timer = setTimeout(() => this.#poll(), Math.min(ms, MAX_DELAY_MS));

@@ -24,7 +24,10 @@ export interface HttpTarget {
   headers?: Readonly<Record<string, string>>;
 }
 
-/** Where the server is; any SDK transport that is not started will do. */
+/**
+ * Where the server is; any SDK transport that is not started will do. (For 2026-07-28 over HTTP give the
+ * `url`: the transport of the SDK of 2025-11-25 does not send the headers that it takes.)
+ */
 export type Target = StdioTarget | HttpTarget | Transport;
 
 /** A transport to the target, and what its end takes. */
@@ -32,6 +35,8 @@ export interface Route {
   readonly transport: Transport;
   /** Whether a response may get lost without a word: a stream that is cut ends no request. */
   readonly lossy: boolean;
+  /** Whether it will do for 2026-07-28, too. */
+  readonly carriesModern: boolean;
   /** Tells the server that the session is over. */
   readonly leave: () => Promise<void>;
   /** Resolves when a child that was started is gone. */
@@ -59,6 +64,7 @@ function routeOver(transport: Transport, own: boolean): Route {
   return {
     transport,
     lossy: http !== undefined,
+    carriesModern: http === undefined || own,
     // "Session Management" 5 (2025-11-25, transports): DELETE when the session is no longer needed.
     leave: async () => {
       if (own && http?.sessionId !== undefined)
@@ -93,6 +99,7 @@ function routeToChild({ command, args = [], env, cwd, stderr = 'inherit' }: Stdi
   return {
     transport,
     lossy: false,
+    carriesModern: true,
     leave: async () => {},
     gone: () => (started ? within(CHILD_END_MS, closed) : Promise.resolve()),
   };

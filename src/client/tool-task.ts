@@ -1,16 +1,12 @@
 import type { CallToolResult, Progress } from '@modelcontextprotocol/sdk/types.js';
 import { onAbort, unlessAborted } from './abort.ts';
 import { StatusChanges, onChange } from './changes.ts';
-import type { Connection } from './connection.ts';
-import { TaskCancelledError, TaskError, isPassing, unsupported } from './errors.ts';
+import { TaskCancelledError, TaskError, isPassing } from './errors.ts';
 import { ProgressFeed } from './progress-feed.ts';
-import { cancelTask, getTask } from './requests.ts';
 import { toToolResult, type ToolResult } from './result.ts';
 import { isTerminal, localSnapshot, type TaskSnapshot, type TaskStatus } from './snapshot.ts';
-import { startCall, type Call } from './start-call.ts';
 import { StatusFeed } from './status-feed.ts';
-import { fetchResult } from './task-result.ts';
-import type { Mode, ToolList } from './tool-list.ts';
+import type { Call, Mode, Started, Wire } from './wire.ts';
 
 export interface WaitOptions {
   /** What to wait for. Default: any status that is an end. */
@@ -22,7 +18,7 @@ export interface WaitOptions {
 }
 
 /** A call to make, or a task that there is. */
-type Origin = { call: Call; tools: ToolList; signal: AbortSignal | undefined } | { taskId: string };
+type Origin = { call: Call; signal: AbortSignal | undefined } | { taskId: string };
 
 /**
  * A tool call that runs as a task at the server: a handle to follow it, to cancel it, and to have its
@@ -34,7 +30,7 @@ type Origin = { call: Call; tools: ToolList; signal: AbortSignal | undefined } |
  * an object, or return its {@link taskId}.
  */
 export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncIterable<TaskSnapshot> {
-  readonly #connection: Connection;
+  readonly #wire: Wire;
   readonly #feed: StatusFeed;
   readonly #progress: ProgressFeed;
   /** Ends what only the client does: a plain call, or to wait for the result of a task. */
@@ -50,11 +46,11 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   #result: Promise<ToolResult<T>> | undefined;
 
   /** Use {@link TaskClient.startTask} or {@link TaskClient.task}. */
-  constructor(connection: Connection, origin: Origin) {
-    this.#connection = connection;
-    this.#feed = new StatusFeed(connection, (task) => this.#seen(task));
+  constructor(wire: Wire, origin: Origin) {
+    this.#wire = wire;
+    this.#feed = new StatusFeed(wire, (task) => this.#seen(task));
     if ('taskId' in origin) {
-      this.#progress = new ProgressFeed(connection, undefined);
+      this.#progress = new ProgressFeed(wire.progress, undefined);
       this.#mode = 'task';
       this.#taskId = origin.taskId;
       this.#feed.attach(origin.taskId);
@@ -62,8 +58,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       this.#created = Promise.resolve(origin.taskId);
       return;
     }
-    const { call, tools, signal } = origin;
-    this.#progress = new ProgressFeed(connection, call.progressToken);
+    const { call, signal } = origin;
+    this.#progress = new ProgressFeed(wire.progress, call.progressToken);
     this.#feed.see(localSnapshot('submitted', { ttl: call.ttl ?? null }));
     this.#link(signal);
     let created: (taskId: string | undefined) => void;
@@ -74,7 +70,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       this.#feed.see(localSnapshot('working', this.#feed.last));
       created(undefined);
     };
-    this.#answer = startCall(connection, tools, call, enter, this.#stop.signal).then(
+    this.#answer = wire.call(call, enter, this.#stop.signal).then(
       (started) => this.#begin(started),
       (error: Error) => this.#fail(error),
     );
@@ -90,7 +86,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   /**
    * `task`, or `call` where it fell back to a plain call: because the server does not run tools as tasks,
    * or not this one (2025-11-25, tasks, "Tool-Level Negotiation"), or because it answered with the result at
-   * once. Undefined until that is known.
+   * once, as on 2026-07-28 it may with any call. Undefined until that is known.
    */
   get mode(): 'task' | 'call' | undefined {
     return this.#mode;
@@ -98,7 +94,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
 
   /**
    * Resolves when the server has acknowledged the task, with its id; for a plain call, with undefined when
-   * the call is sent.
+   * the call is sent, or, where only the answer tells (2026-07-28), when it is answered.
    * @throws what kept the server from it, as {@link result} does
    */
   created(): Promise<string | undefined> {
@@ -109,13 +105,16 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
    * The tool's result, when the task has ended; asked for once, and kept. What the tool reports as its own
    * failure is a result, too: `isError` is true, and `text` says which.
    *
-   * Takes one `tasks/result` request, which the server answers the moment the task ends. If that request
-   * gets lost, the task is polled and its result asked for again.
+   * On 2025-11-25 it takes one `tasks/result` request, which the server answers the moment the task ends. If
+   * that request gets lost, the task is polled and its result asked for again. On 2026-07-28 the task is
+   * followed to its end, which brings the result along.
    * @throws {TaskError} the JSON-RPC error that the task ended with (it timed out, its thread died, …), or
    *   that the server refused the call with
    * @throws {TaskCancelledError} when the task was cancelled
    * @throws {ConnectionClosedError} when the connection closes first
-   * @throws the reason of the signal that the task was started with, when it aborts first
+   * @throws {InvalidAnswerError} when the server's answer is malformed, or it asks what there is no handler for
+   * @throws the reason of the signal that the task was started with, when it aborts first; and, on 2026-07-28,
+   *   what {@link AnswerOptions.onSample} throws, since there is no error to answer a question with
    */
   result(): Promise<ToolResult<T>> {
     if (this.#result !== undefined) return this.#result;
@@ -155,7 +154,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
       if (failure !== undefined) throw failure.error;
       return last;
     }
-    const task = await getTask(this.#connection, this.#taskId!);
+    const task = await this.#wire.getTask(this.#taskId!);
     this.#feed.see(task);
     return this.#feed.last ?? task;
   }
@@ -174,7 +173,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   /**
    * Cancels the task (`tasks/cancel`), before its acknowledgement, too; a plain call is aborted. Resolves
    * with the task; if it had ended before, that is its end, and `status` says so. {@link result} then
-   * rejects with a {@link TaskCancelledError}.
+   * rejects with a {@link TaskCancelledError}. On 2026-07-28 the server acknowledges no more than that it was
+   * asked, so this waits for the end, whichever it is.
    * @throws {TaskError} when the server cannot cancel tasks, or does not know this one
    * @throws {ConnectionClosedError} when the connection is closed
    */
@@ -185,7 +185,7 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
     const { last, failure, isOver } = this.#feed;
     if (failure !== undefined) throw failure.error;
     if (last !== undefined && isOver) return last;
-    const task = await this.#cancel(this.#taskId!);
+    const task = await this.#wire.cancelTask(this.#taskId!, this.#feed);
     this.#feed.see(task);
     return this.#feed.last ?? task;
   }
@@ -193,7 +193,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   /**
    * Calls `fn` with the task at every change of its `status` from now on, up to the terminal one. While
    * anyone listens, the task is polled as often as the server suggests, and less often the longer nothing
-   * changes; notifications arrive without delay.
+   * changes; notifications arrive without delay. Where the server has agreed to notify (2026-07-28,
+   * `subscriptions/listen`), it is polled every 30 s, to make sure.
    * @returns what takes the listener off
    */
   onStatusChange(fn: (task: TaskSnapshot) => void): () => void {
@@ -201,8 +202,9 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   }
 
   /**
-   * Calls `fn` with each progress notification until the task ends (2025-11-25, progress). A handle from
-   * {@link TaskClient.task} has none: progress comes to the request that started the task.
+   * Calls `fn` with each progress notification until the task ends (2025-11-25, progress), or, on 2026-07-28,
+   * whose tasks have none, until the call is answered. A handle from {@link TaskClient.task} has none:
+   * progress comes to the request that started the task.
    * @returns what takes the listener off
    */
   onProgress(fn: (progress: Progress) => void): () => void {
@@ -225,27 +227,12 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   async #fetch(): Promise<ToolResult<T>> {
     const answer = await this.#answer;
     if (answer !== undefined) return toToolResult(answer);
-    const result = await fetchResult(this.#connection, this.#feed, this.#taskId!, this.#stop.signal);
-    // Who listens for the end need not wait for the next poll.
-    this.#feed.poke();
-    return toToolResult(result);
+    return toToolResult(await this.#wire.taskResult(this.#taskId!, this.#feed, this.#stop.signal));
   }
 
-  async #cancel(taskId: string): Promise<TaskSnapshot> {
-    if (!this.#connection.tasks.cancel) throw unsupported('tasks/cancel', taskId);
-    try {
-      return await cancelTask(this.#connection, taskId);
-    } catch (error) {
-      if (!(error instanceof TaskError)) throw error;
-      // Refused, because it has ended (tasks, "Task Cancellation" 1)?
-      const task = await getTask(this.#connection, taskId).catch(() => undefined);
-      if (task === undefined || !isTerminal(task.status)) throw error;
-      return task;
-    }
-  }
-
-  #begin(started: Awaited<ReturnType<typeof startCall>>): CallToolResult | undefined {
+  #begin(started: Started): CallToolResult | undefined {
     if ('task' in started) {
+      this.#mode = 'task';
       this.#taskId = started.task.taskId;
       this.#feed.see(started.task);
       this.#feed.attach(this.#taskId);
@@ -274,7 +261,8 @@ export class ToolTask<T = unknown> implements PromiseLike<ToolResult<T>>, AsyncI
   #seen({ status, statusMessage }: TaskSnapshot): void {
     if (isTerminal(status)) this.#release();
     if (status === 'cancelled') this.#stop.abort(new TaskCancelledError(this.#taskId, statusMessage));
-    // The server asks on the stream of the result (tasks, "Input Required Status" 3).
+    // Who sees that a task wants input serves it, until its end. On 2025-11-25 the server asks on the stream
+    // of the result (tasks, "Input Required Status" 3).
     if (status === 'input_required') this.result().catch(() => {});
   }
 

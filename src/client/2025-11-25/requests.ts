@@ -10,13 +10,13 @@ import {
   type Result,
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
-import type { Connection, RequestOptions, Schema } from './connection.ts';
-import { InvalidAnswerError } from './errors.ts';
-import { IDEMPOTENCY_META } from '../wire/meta.ts';
-import { toSnapshot, type TaskSnapshot } from './snapshot.ts';
-
-/** For what the server answers without waiting for anything. */
-export const QUICK_MS = 60_000;
+import { IDEMPOTENCY_META } from '../../wire/meta.ts';
+import { QUICK_MS } from '../limits.ts';
+import { allPages } from '../pages.ts';
+import { parseAnswer } from '../schema.ts';
+import { toSnapshot, type TaskSnapshot } from '../snapshot.ts';
+import type { Call, Started } from '../wire.ts';
+import type { Connection, RequestOptions } from './connection.ts';
 
 /** The SDK's schema would take the metadata off a task. (Made once: zod compiles each schema.) */
 const WholeTaskSchema = TaskSchema.loose();
@@ -41,16 +41,9 @@ export function taskResult(
   return connection.request('tasks/result', { taskId }, CallToolResultSchema, options);
 }
 
-export interface CallParams {
-  name: string;
-  args: Record<string, unknown> | undefined;
-  progressToken: string | undefined;
-  idempotencyKey: string | undefined;
-}
-
 export function callTool(
   connection: Connection,
-  call: CallParams,
+  call: Call,
   options: RequestOptions,
 ): Promise<CallToolResult> {
   return connection.request('tools/call', encodeCall(call), CallToolResultSchema, options);
@@ -60,15 +53,12 @@ export function callTool(
  * Calls a tool as a task. The server may answer with the result itself, where there was nothing to run.
  * The request itself is never cancelled, only the task (2025-11-25, cancellation, "Behavior Requirements" 3).
  */
-export async function createTask(
-  connection: Connection,
-  call: CallParams,
-  ttl: number | undefined,
-): Promise<{ task: TaskSnapshot & { taskId: string } } | { result: CallToolResult }> {
-  const params = { ...encodeCall(call), task: ttl === undefined ? {} : { ttl } };
+export async function createTask(connection: Connection, call: Call): Promise<Started> {
+  const params = { ...encodeCall(call), task: call.ttl === undefined ? {} : { ttl: call.ttl } };
   const answer: Result = await connection.request('tools/call', params, ResultSchema, { silent: true });
-  if (answer['task'] === undefined) return { result: parse(CallToolResultSchema, answer) };
-  const task = parse(WholeTaskSchema, answer['task']);
+  if (answer['task'] === undefined)
+    return { result: parseAnswer('tools/call', CallToolResultSchema, answer) };
+  const task = parseAnswer('tools/call', WholeTaskSchema, answer['task']);
   connection.forget(task.taskId);
   return { task: { ...toSnapshot(task, answer), taskId: task.taskId } };
 }
@@ -91,30 +81,10 @@ export function listTasks(connection: Connection): Promise<TaskSnapshot[]> {
   });
 }
 
-/** Cursors are opaque: each is sent back as it came (2025-11-25, pagination). */
-async function allPages<T>(
-  load: (page: { cursor?: string }) => Promise<{ items: T[]; nextCursor: string | undefined }>,
-): Promise<T[]> {
-  const all: T[] = [];
-  for (let cursor: string | undefined; ;) {
-    const { items, nextCursor } = await load(cursor === undefined ? {} : { cursor });
-    for (const item of items) all.push(item);
-    if (nextCursor === undefined) return all;
-    if (nextCursor === cursor) throw new InvalidAnswerError('The server gave the same page twice');
-    cursor = nextCursor;
-  }
-}
-
-function encodeCall({ name, args, progressToken, idempotencyKey }: CallParams): Record<string, unknown> {
+function encodeCall({ name, args, progressToken, idempotencyKey }: Call): Record<string, unknown> {
   const meta = {
     ...(progressToken !== undefined && { progressToken }),
     ...(idempotencyKey !== undefined && { [IDEMPOTENCY_META]: idempotencyKey }),
   };
   return { name, arguments: args ?? {}, ...(Object.keys(meta).length > 0 && { _meta: meta }) };
-}
-
-function parse<T>(schema: Schema<T>, answer: unknown): T {
-  const parsed = schema.safeParse(answer);
-  if (parsed.success) return parsed.data;
-  throw new InvalidAnswerError(`tools/call: the server's answer is malformed: ${parsed.error.message}`);
 }

@@ -1,9 +1,7 @@
 import type { Tool } from '@modelcontextprotocol/sdk/types.js';
+import type { Mode } from '../wire.ts';
 import type { Connection } from './connection.ts';
 import { listTools } from './requests.ts';
-
-/** How a tool is called: as a task, or by a request that waits for the result. */
-export type Mode = 'task' | 'call';
 
 /** The server's tools, asked for once until they change. */
 export class ToolList {

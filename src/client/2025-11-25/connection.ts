@@ -5,23 +5,17 @@ import {
   ResultSchema,
   TaskStatusNotificationSchema,
   type ClientRequest,
-  type Progress,
   type Result,
 } from '@modelcontextprotocol/sdk/types.js';
-import { MAX_DELAY_MS, onAbort, unlessAborted } from './abort.ts';
-import { ConnectionClosedError, InvalidAnswerError, RequestTimeoutError, fromMcpError } from './errors.ts';
-import { toSnapshot, type TaskSnapshot } from './snapshot.ts';
+import { MAX_DELAY_MS, unlessAborted } from '../abort.ts';
+import { Ending } from '../ending.ts';
+import { ConnectionClosedError, fromMcpError } from '../errors.ts';
+import { withinLimits, type Limits } from '../limits.ts';
+import { ProgressTokens } from '../progress-tokens.ts';
+import { parseAnswer, type Schema } from '../schema.ts';
+import { toSnapshot, type TaskSnapshot } from '../snapshot.ts';
 
-/** What an answer must look like; the SDK's schemas are such. */
-export interface Schema<T> {
-  safeParse(value: unknown): { success: true; data: T } | { success: false; error: Error };
-}
-
-export interface RequestOptions {
-  /** Sends `notifications/cancelled`, and rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
-  /** Default: no limit. */
-  timeoutMs?: number | undefined;
+export interface RequestOptions extends Limits {
   /** Gives up when the transport loses a stream, because the answer may have been on it. */
   losable?: boolean;
   /** Sends no `notifications/cancelled`, whatever ends the wait for the answer. */
@@ -43,18 +37,16 @@ class StreamLostError extends Error {
 export class Connection {
   /** How long a `tasks/result` request may stay open; undefined: as long as the task takes. */
   readonly resultTimeoutMs: number | undefined;
+  readonly progress = new ProgressTokens();
+  readonly ending = new Ending();
   readonly #sdk: Client;
   readonly #watchers = new Map<string, Set<(task: TaskSnapshot) => void>>();
-  readonly #progress = new Map<string, (progress: Progress) => void>();
-  readonly #onClosed = new Set<(error: ConnectionClosedError) => void>();
   readonly #onStreamLost = new Set<() => void>();
-  #closed: ConnectionClosedError | undefined;
-  #lastToken = 0;
 
   constructor(sdk: Client, resultTimeoutMs: number | undefined, onError: (error: Error) => void) {
     this.#sdk = sdk;
     this.resultTimeoutMs = resultTimeoutMs;
-    sdk.onclose = () => this.#end(new ConnectionClosedError('The server has closed the connection'));
+    sdk.onclose = () => this.ending.end(new ConnectionClosedError('The server has closed the connection'));
     sdk.onerror = (error) => this.#failed(error, onError);
     sdk.setNotificationHandler(TaskStatusNotificationSchema, ({ params }) => {
       const watchers = this.#watchers.get(params.taskId);
@@ -62,13 +54,10 @@ export class Connection {
       const task = toSnapshot(params);
       for (const watcher of [...watchers]) watcher(task);
     });
-    sdk.setNotificationHandler(ProgressNotificationSchema, ({ params }) => {
-      const { progressToken, progress, total, message } = params;
-      this.#progress.get(String(progressToken))?.({
-        progress,
-        ...(total !== undefined && { total }),
-        ...(message !== undefined && { message }),
-      });
+    sdk.setNotificationHandler(ProgressNotificationSchema, ({ params }) => this.progress.bring(params));
+    this.ending.on(() => {
+      this.#watchers.clear();
+      this.progress.clear();
     });
   }
 
@@ -84,10 +73,8 @@ export class Connection {
 
   /**
    * @throws {TaskError} the server's JSON-RPC error
-   * @throws {ConnectionClosedError} when the connection is closed, or closes before the answer
-   * @throws {RequestTimeoutError} when the answer takes longer than `timeoutMs`
    * @throws {InvalidAnswerError} when the answer does not fit the schema
-   * @throws the signal's reason, and what the transport throws
+   * @throws what {@link withinLimits} throws, and what the transport does
    */
   async request<T>(
     method: string,
@@ -95,10 +82,7 @@ export class Connection {
     schema: Schema<T>,
     options: RequestOptions = {},
   ): Promise<T> {
-    const answer = await this.#ask({ method, params } as ClientRequest, options);
-    const parsed = schema.safeParse(answer);
-    if (parsed.success) return parsed.data;
-    throw new InvalidAnswerError(`${method}: the server's answer is malformed: ${parsed.error.message}`);
+    return parseAnswer(method, schema, await this.#ask({ method, params } as ClientRequest, options));
   }
 
   /**
@@ -114,23 +98,6 @@ export class Connection {
     };
   }
 
-  /** A progress token that no other request of this connection has. */
-  newProgressToken(): string {
-    return `mcp-taskpool-${++this.#lastToken}`;
-  }
-
-  /** Brings the progress that comes with this token; returns what ends it. */
-  watchProgress(token: string, watcher: (progress: Progress) => void): () => void {
-    this.#progress.set(token, watcher);
-    return () => void this.#progress.delete(token);
-  }
-
-  /** Calls once when the connection is closed; returns what takes the call off. */
-  onClosed(fn: (error: ConnectionClosedError) => void): () => void {
-    this.#onClosed.add(fn);
-    return () => void this.#onClosed.delete(fn);
-  }
-
   /**
    * The SDK notes every task that is created, to keep the handler of its `onprogress`, and forgets only
    * those that it polls itself. We have no such handler. The method that forgets is private: should it go
@@ -143,48 +110,29 @@ export class Connection {
 
   /** Rejects all that is pending, before the client closes the transport. */
   end(): void {
-    this.#end(new ConnectionClosedError('The client is closed'));
+    this.ending.end(new ConnectionClosedError('The client is closed'));
   }
 
-  async #ask(request: ClientRequest, options: RequestOptions): Promise<Result> {
-    const { signal, timeoutMs, losable = false, silent = false } = options;
-    signal?.throwIfAborted();
-    if (this.#closed !== undefined) throw this.#closed;
-    // Lives as long as the request: the SDK never takes its listener off.
-    const stop = new AbortController();
-    const end = (error: unknown) => stop.abort(error);
-    const unlink = [onAbort(signal, () => end(signal?.reason)), this.onClosed(end)];
-    if (losable) {
-      const lost = () => end(new StreamLostError(`${request.method}: the stream was lost`));
-      this.#onStreamLost.add(lost);
-      unlink.push(() => void this.#onStreamLost.delete(lost));
-    }
-    if (timeoutMs !== undefined) {
-      const timeout = () => end(new RequestTimeoutError(request.method, timeoutMs));
-      const timer = setTimeout(timeout, Math.min(timeoutMs, MAX_DELAY_MS));
-      unlink.push(() => clearTimeout(timer));
-    }
-    try {
-      // The SDK would give up after 60 s.
+  #ask(request: ClientRequest, options: RequestOptions): Promise<Result> {
+    const { losable = false, silent = false } = options;
+    return withinLimits(request.method, options, this.ending, async (stop) => {
+      const lost = () => stop.abort(new StreamLostError(`${request.method}: the stream was lost`));
+      if (losable) this.#onStreamLost.add(lost);
+      // The stop's signal lives as long as the request: the SDK never takes its listener off. The SDK would
+      // give up after 60 s.
       const limits = { timeout: MAX_DELAY_MS, ...(!silent && { signal: stop.signal }) };
-      return await unlessAborted(this.#sdk.request(request, ResultSchema, limits), stop.signal);
-    } catch (error) {
-      if (stop.signal.aborted) throw stop.signal.reason;
-      if (error instanceof McpError) throw this.#closed ?? fromMcpError(error, taskIdOf(request));
-      // It could not be sent, perhaps: the SDK waits for an answer until it is told not to.
-      end(error);
-      throw error;
-    } finally {
-      for (const off of unlink) off();
-    }
-  }
-
-  #end(error: ConnectionClosedError): void {
-    if (this.#closed !== undefined) return;
-    this.#closed = error;
-    for (const fn of [...this.#onClosed]) fn(error);
-    this.#watchers.clear();
-    this.#progress.clear();
+      try {
+        return await unlessAborted(this.#sdk.request(request, ResultSchema, limits), stop.signal);
+      } catch (error) {
+        if (stop.signal.aborted) throw error;
+        if (error instanceof McpError) throw this.ending.error ?? fromMcpError(error, taskIdOf(request));
+        // It could not be sent, perhaps: the SDK waits for an answer until it is told not to.
+        stop.abort(error);
+        throw error;
+      } finally {
+        this.#onStreamLost.delete(lost);
+      }
+    });
   }
 
   #failed(error: Error, onError: (error: Error) => void): void {
@@ -192,7 +140,7 @@ export class Connection {
     if (error.message.startsWith('Received a response for an unknown message ID')) return;
     if (error.message.startsWith('SSE stream disconnected'))
       for (const lost of [...this.#onStreamLost]) lost();
-    if (this.#closed === undefined) onError(error);
+    if (this.ending.error === undefined) onError(error);
   }
 }
 

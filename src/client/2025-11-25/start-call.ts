@@ -1,21 +1,9 @@
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import { unlessAborted } from './abort.ts';
+import { unlessAborted } from '../abort.ts';
+import { isMethodNotFound } from '../errors.ts';
+import type { Call, Mode, Started } from '../wire.ts';
 import type { Connection } from './connection.ts';
-import { isMethodNotFound } from './errors.ts';
-import { callTool, createTask, type CallParams } from './requests.ts';
-import type { TaskSnapshot } from './snapshot.ts';
-import type { Mode, ToolList } from './tool-list.ts';
-
-/** What a call began as. */
-export interface Call extends CallParams {
-  /** How it would be made, where the tool can be called both ways. */
-  wish: Mode;
-  /** The lifetime to ask for, in milliseconds. */
-  ttl: number | undefined;
-}
-
-/** What became of it: a task that the server acknowledged, or the result already. */
-type Started = { task: TaskSnapshot & { taskId: string } } | { result: CallToolResult };
+import { callTool, createTask } from './requests.ts';
+import type { ToolList } from './tool-list.ts';
 
 /**
  * Calls a tool in the way that it can be called.
@@ -32,7 +20,7 @@ export async function startCall(
   const modeOf = () => unlessAborted(tools.modeOf(call.name, call.wish), signal);
   const send = async (mode: Mode): Promise<Started> => {
     onMode(mode);
-    if (mode === 'task') return createTask(connection, call, call.ttl);
+    if (mode === 'task') return createTask(connection, call);
     return { result: await callTool(connection, call, { signal }) };
   };
   signal.throwIfAborted();

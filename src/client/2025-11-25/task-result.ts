@@ -1,10 +1,10 @@
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import { sleep } from './abort.ts';
+import { sleep } from '../abort.ts';
+import { CANCELLED, RequestTimeoutError, TaskCancelledError, TaskError, isPassing } from '../errors.ts';
+import { isTerminal, type TaskSnapshot } from '../snapshot.ts';
+import type { StatusFeed } from '../status-feed.ts';
 import type { Connection } from './connection.ts';
-import { CANCELLED, RequestTimeoutError, TaskCancelledError, TaskError, isPassing } from './errors.ts';
 import { getTask, taskResult } from './requests.ts';
-import { isTerminal, type TaskSnapshot } from './snapshot.ts';
-import type { StatusFeed } from './status-feed.ts';
 
 /** Requests lost in a row before the result is given up. */
 const MAX_LOST = 8;
