@@ -12,6 +12,7 @@ import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
 import { CAPABILITIES, Connection, type Extra, type Service } from './wire/2025-11-25.ts';
+import { Heartbeats } from './wire/heartbeats.ts';
 import { LookUps } from './wire/look-ups.ts';
 import { ownToolsOf } from './wire/own-tools.ts';
 import { Toolbox } from './wire/tools.ts';
@@ -77,6 +78,7 @@ export class TaskServer {
       engine,
       toolbox: new Toolbox(catalog),
       lookUps: new LookUps(options.maxLookUpMisses ?? 100, log),
+      heartbeats: new Heartbeats(),
       log,
       ownerOf: options.owner ?? defaultOwner,
       pageSize: options.pageSize ?? 50,

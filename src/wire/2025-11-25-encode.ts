@@ -3,6 +3,7 @@ import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { TaskView } from '../tasks/observer.ts';
 import type { Progress, TaskState, TerminalTask } from '../tasks/task.ts';
 import { TASK_META, type TaskMeta } from './meta.ts';
+import { statusMessage } from './status-message.ts';
 
 /** On this revision's wire a task is `working` from its creation (tasks, "Task Status Lifecycle"). */
 const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
@@ -16,11 +17,11 @@ const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
 
 export function encodeTask(view: TaskView): WireTask & { _meta: Record<string, unknown> } {
   const { task } = view;
-  const statusMessage = messageOf(view);
+  const message = statusMessage(view);
   return {
     taskId: task.taskId,
     status: STATUS[task.state],
-    ...(statusMessage !== undefined && { statusMessage }),
+    ...(message !== undefined && { statusMessage: message }),
     createdAt: new Date(task.createdAt).toISOString(),
     lastUpdatedAt: new Date(task.updatedAt).toISOString(),
     ttl: task.ttlMs,
@@ -59,14 +60,6 @@ export function encodeProgress(progressToken: string | number, { done, total, me
     ...(total !== undefined && { total }),
     ...(message !== undefined && { message }),
   };
-}
-
-function messageOf({ task, ahead, progress }: TaskView): string | undefined {
-  if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
-  if (task.state === 'input_required') return 'waiting for an answer of the client';
-  if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);
-  const { done, total, message } = progress;
-  return message ?? (total === undefined ? `running, ${done} done` : `running, ${done} of ${total} done`);
 }
 
 function metaOf({ task, ahead }: TaskView): TaskMeta {

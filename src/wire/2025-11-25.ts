@@ -19,13 +19,14 @@ import { z } from 'zod';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
-import type { Observer } from '../tasks/observer.ts';
+import type { RunObserver } from '../tasks/observer.ts';
 import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal } from '../tasks/task.ts';
 import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
 import { IDEMPOTENCY_META } from './meta.ts';
 import { ask, incapable, type SendRequest } from './2025-11-25-ask.ts';
 import { Follower, Notifier } from './2025-11-25-notify.ts';
+import type { Heartbeats } from './heartbeats.ts';
 import type { LookUps } from './look-ups.ts';
 import type { OwnTools } from './own-tools.ts';
 import type { ServedTool, Toolbox } from './tools.ts';
@@ -40,6 +41,7 @@ export interface Service {
   readonly engine: Engine;
   readonly toolbox: Toolbox;
   readonly lookUps: LookUps;
+  readonly heartbeats: Heartbeats;
   readonly log: Log;
   /** Who makes a request: the tasks that they see are theirs. */
   readonly ownerOf: (extra: Extra) => string;
@@ -158,16 +160,42 @@ export class Connection {
 
   async #call(tool: ServedTool, args: Result, owner: string, extra: Extra): Promise<Result> {
     const { engine, toolbox } = this.#service;
-    const token = extra._meta?.progressToken;
-    const observer: Observer = {
-      log: (entries) => this.#notifier.callLog(tool.definition.name, entries, extra.requestId),
-      asked: (pending) => this.#ask(pending, {}, extra),
-      ...(token !== undefined && {
-        progress: (progress) => this.#notifier.callProgress(token, progress, extra.requestId),
-      }),
-    };
     const wanted = { owner, call: toolbox.call(tool, args), idempotencyKey: keyOf(extra) };
-    return encodeOutcome(await engine.call(wanted, observer, extra.signal));
+    return this.#telling(extra, async (heard) => {
+      const observer: RunObserver = {
+        ...heard(tool.definition.name),
+        asked: (pending) => this.#ask(pending, {}, extra),
+      };
+      return encodeOutcome(await engine.call(wanted, observer, extra.signal));
+    });
+  }
+
+  /**
+   * Waits for what answers a request, and tells the client of a run on the request's stream meanwhile.
+   * @param answer is given what makes an observer of a run of this tool
+   */
+  async #telling(
+    { _meta, requestId }: Extra,
+    answer: (heard: (tool: string) => RunObserver) => Promise<Result>,
+  ): Promise<Result> {
+    const token = _meta?.progressToken;
+    const request =
+      token === undefined
+        ? undefined
+        : this.#service.heartbeats.open((progress) =>
+            this.#notifier.callProgress(token, progress, requestId),
+          );
+    try {
+      return await answer((tool) => ({
+        log: (entries) => this.#notifier.callLog(tool, entries, requestId),
+        ...(request !== undefined && {
+          attached: (view) => request.attached(view),
+          progress: (progress) => request.report(progress),
+        }),
+      }));
+    } finally {
+      request?.close();
+    }
   }
 
   /** Puts a question to the client, on the stream of its own request. */
@@ -203,7 +231,7 @@ export class Connection {
     const { engine, lookUps, log } = this.#service;
     // On this request's stream (tasks, "Input Required Status" 2 and 3).
     const asked = (pending: PendingQuestion) => this.#ask(pending, relatedTask(taskId), extra);
-    const task = await lookUps.make(owner, () => engine.ended(owner, taskId, extra.signal, asked));
+    const task = await lookUps.make(owner, () => engine.ended(owner, taskId, extra.signal, { asked }));
     log.info({ taskId, owner }, 'result retrieved');
     const result = encodeOutcome(task);
     return { ...result, _meta: { ...result._meta, ...relatedTask(taskId) } };
