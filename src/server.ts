@@ -15,6 +15,8 @@ import { CAPABILITIES, Connection, type Extra, type Service } from './wire/2025-
 import { Heartbeats } from './wire/heartbeats.ts';
 import { LookUps } from './wire/look-ups.ts';
 import { ownToolsOf } from './wire/own-tools.ts';
+import { TaskTools } from './wire/task-tools.ts';
+import { TASK_TOOL_NAMES } from './wire/task-tools-schema.ts';
 import { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
 
@@ -35,6 +37,7 @@ export async function createServer(options: ServerOptions): Promise<TaskServer> 
   const catalog = await readCatalog(folder, {
     place,
     loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
+    reserved: options.taskTools ? TASK_TOOL_NAMES : [],
     leaveOut: options.lenient ? (problem) => log.warn({ problem }, `left out: ${problem}`) : undefined,
   });
   if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
@@ -74,14 +77,18 @@ export class TaskServer {
       maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
       maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
     });
-    this.#service = {
+    const shared = {
       engine,
       toolbox: new Toolbox(catalog),
       lookUps: new LookUps(options.maxLookUpMisses ?? 100, log),
-      heartbeats: new Heartbeats(),
       log,
-      ownerOf: options.owner ?? defaultOwner,
       pageSize: options.pageSize ?? 50,
+    };
+    this.#service = {
+      ...shared,
+      heartbeats: new Heartbeats(),
+      taskTools: options.taskTools ? new TaskTools(shared) : undefined,
+      ownerOf: options.owner ?? defaultOwner,
     };
   }
 

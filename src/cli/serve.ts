@@ -10,6 +10,7 @@ interface Options {
   lockdown?: boolean;
   allowRead: string[];
   lenient?: boolean;
+  taskTools?: boolean;
   grace?: number;
   drain: number;
   logLevel: string;
@@ -49,6 +50,10 @@ export function serveCommand(): Command {
     .option('--allow-read <path>', 'what else they may read under --lockdown; may be repeated', gather, [])
     .option('--lenient', 'leave out tool modules that do not load, with a warning, instead of not starting')
     .option(
+      '--task-tools',
+      'add start_task, check_task, cancel_task and list_tasks, for clients that know no tasks',
+    )
+    .option(
       '--grace <ms>',
       'how long a cancelled task may take to stop before its thread is ended (default: 250)',
       count,
@@ -84,6 +89,7 @@ async function serve(options: Options): Promise<void> {
     ...(threads !== undefined && { threads }),
     ...(maxMemoryMb !== undefined && { maxMemoryMb }),
     ...(lenient !== undefined && { lenient }),
+    ...(options.taskTools && { taskTools: true }),
     ...(grace !== undefined && { graceMs: grace }),
   });
   await serveStdio(server, drain * 1000);

@@ -1,4 +1,5 @@
 import { McpError, ResultSchema, type ClientCapabilities } from '@modelcontextprotocol/sdk/types.js';
+import type { Observer } from '../tasks/observer.ts';
 import type { PendingQuestion, Question } from '../tasks/question.ts';
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -15,13 +16,15 @@ const METHODS = { input: 'elicitation/create', sample: 'sampling/createMessage' 
 /**
  * Puts a question to the client (2025-11-25, elicitation; sampling). What the client answers is the answer, be
  * it an error. Where the question could not be put, or the stream was dropped, it is given back.
- * @param gone is aborted when the stream is
+ * @param gone      is aborted when the stream is
+ * @param timeoutMs after it the question is given back
  */
 export async function ask(
   pending: PendingQuestion,
   send: SendRequest,
   meta: Record<string, unknown>,
   gone: AbortSignal | undefined,
+  timeoutMs = LONGEST_TIMEOUT_MS,
 ): Promise<void> {
   const taken = pending.take();
   if (taken === undefined) return;
@@ -29,7 +32,7 @@ export async function ask(
   const request = { method: METHODS[kind], params: { ...params, _meta: meta } };
   const signal = gone === undefined ? taken : AbortSignal.any([taken, gone]);
   try {
-    const result = await send(request, ResultSchema, { signal, timeout: LONGEST_TIMEOUT_MS });
+    const result = await send(request, ResultSchema, { signal, timeout: timeoutMs });
     pending.answer({ type: 'answer', result });
   } catch (error) {
     if (taken.aborted) return;
@@ -52,6 +55,16 @@ export function incapable(
   // An empty object means forms.
   const supported = mode in elicitation || (mode === 'form' && !('url' in elicitation));
   return supported ? undefined : `The client does not support elicitation in ${mode} mode`;
+}
+
+/** Follows tasks of a client that has to be asked on requests of its own, and answers what it cannot be asked. */
+export function refusing(capabilities: ClientCapabilities | undefined): Observer {
+  return {
+    asked: (pending) => {
+      const message = incapable(pending.question, capabilities);
+      if (message !== undefined) pending.answer({ type: 'error', message });
+    },
+  };
 }
 
 /** The SDK puts the code before the message. */

@@ -19,16 +19,18 @@ import { z } from 'zod';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
-import type { RunObserver } from '../tasks/observer.ts';
+import type { Observer, RunObserver } from '../tasks/observer.ts';
 import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal } from '../tasks/task.ts';
 import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
 import { IDEMPOTENCY_META } from './meta.ts';
-import { ask, incapable, type SendRequest } from './2025-11-25-ask.ts';
+import { ask, incapable, refusing, type SendRequest } from './2025-11-25-ask.ts';
 import { Follower, Notifier } from './2025-11-25-notify.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { LookUps } from './look-ups.ts';
 import type { OwnTools } from './own-tools.ts';
+import type { TaskTools } from './task-tools.ts';
+import type { TaskToolName } from './task-tools-schema.ts';
 import type { ServedTool, Toolbox } from './tools.ts';
 
 /** What comes with a request beside its parameters. */
@@ -42,6 +44,8 @@ export interface Service {
   readonly toolbox: Toolbox;
   readonly lookUps: LookUps;
   readonly heartbeats: Heartbeats;
+  /** For clients that know no tasks; undefined where they are not wanted. */
+  readonly taskTools: TaskTools | undefined;
   readonly log: Log;
   /** Who makes a request: the tasks that they see are theirs. */
   readonly ownerOf: (extra: Extra) => string;
@@ -50,6 +54,11 @@ export interface Service {
 }
 
 const LONGEST_KEY = 256;
+/**
+ * How long a question is out that was put while `check_task` waited. It outlasts that request, as the user may
+ * take longer, and so nobody notices when the client has lost it.
+ */
+const QUESTION_MS = 300_000;
 
 /** What a server that runs tools as tasks declares (tasks, "Server Capabilities"). */
 export const CAPABILITIES = {
@@ -70,6 +79,8 @@ export class Connection {
   /** Who follows each unfinished task that was created over the transport. */
   readonly #followers = new Map<string, Follower>();
   #transport: Transport | undefined;
+  /** Follows what is started with the task tools. */
+  #refusing: Observer | undefined;
 
   constructor(server: Server, service: Service, ownTools?: OwnTools) {
     this.#server = server;
@@ -96,25 +107,31 @@ export class Connection {
   }
 
   async #listTools(request: unknown, extra: Extra): Promise<Result> {
-    const { toolbox } = this.#service;
-    const tools = toolbox.values().map(({ definition, task }) => ({
-      ...definition,
-      execution: { taskSupport: task },
-    }));
+    const { toolbox, taskTools } = this.#service;
+    const tools = [
+      ...toolbox.values(),
+      ...(taskTools?.definitions ?? []).map((definition) => ({ definition, task: 'forbidden' })),
+    ].map(({ definition, task }) => ({ ...definition, execution: { taskSupport: task } }));
     if (this.#ownTools === undefined) return { tools };
     const own = await this.#ownTools.list(request, extra);
-    return { ...own, tools: [...tools, ...own.tools.filter(({ name }) => toolbox.get(name) === undefined)] };
+    const names = new Set(tools.map(({ name }) => name));
+    return { ...own, tools: [...tools, ...own.tools.filter(({ name }) => !names.has(name))] };
   }
 
   async #callTool(request: CallToolRequest, owner: string, extra: Extra): Promise<Result> {
     const { name, arguments: args = {}, task } = request.params;
-    const { toolbox } = this.#service;
+    const { toolbox, taskTools } = this.#service;
     const tool = toolbox.get(name);
+    if (tool === undefined && taskTools?.has(name)) {
+      if (task !== undefined) throw notAsTask(name);
+      return this.#callTaskTool(taskTools, name, args, owner, extra);
+    }
     if (tool === undefined) return this.#callOwnTool(request, extra);
     // tasks, "Tool-Level Negotiation" 2.1 and 2.3.
     if (task !== undefined && tool.task === 'forbidden') throw notAsTask(name);
     if (task === undefined && tool.task === 'required') {
-      const message = `Tool ${name} can only be called as a task: call it with \`task\``;
+      const orElse = taskTools === undefined ? '' : ', or start it with the tool start_task';
+      const message = `Tool ${name} can only be called as a task: call it with \`task\`${orElse}`;
       throw new ProtocolError(ErrorCode.methodNotFound, message);
     }
     if (task?.ttl !== undefined && !(task.ttl > 0)) {
@@ -170,6 +187,25 @@ export class Connection {
     });
   }
 
+  #callTaskTool(
+    taskTools: TaskTools,
+    name: TaskToolName,
+    args: Result,
+    owner: string,
+    extra: Extra,
+  ): Promise<Result> {
+    this.#refusing ??= refusing(this.#server.getClientCapabilities());
+    const follower = this.#refusing;
+    return this.#telling(extra, (heard) => {
+      const observerOf = (tool: string): RunObserver => ({
+        ...heard(tool),
+        // Left to the user where an earlier check has put it.
+        asked: (pending) => pending.isOpen && this.#ask(pending, {}, extra, QUESTION_MS),
+      });
+      return taskTools.call(name, args, { owner, signal: extra.signal, observerOf, follower });
+    });
+  }
+
   /**
    * Waits for what answers a request, and tells the client of a run on the request's stream meanwhile.
    * @param answer is given what makes an observer of a run of this tool
@@ -199,10 +235,10 @@ export class Connection {
   }
 
   /** Puts a question to the client, on the stream of its own request. */
-  #ask(pending: PendingQuestion, meta: Record<string, unknown>, extra: Extra): void {
+  #ask(pending: PendingQuestion, meta: Record<string, unknown>, extra: Extra, timeoutMs?: number): void {
     const problem = incapable(pending.question, this.#server.getClientCapabilities());
     if (problem !== undefined) pending.answer({ type: 'error', message: problem });
-    else void ask(pending, extra.sendRequest as SendRequest, meta, extra.signal);
+    else void ask(pending, extra.sendRequest as SendRequest, meta, extra.signal, timeoutMs);
   }
 
   async #callOwnTool(request: CallToolRequest, extra: Extra): Promise<Result> {
