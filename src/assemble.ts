@@ -6,8 +6,7 @@ import { readCatalog } from './pool/catalog.ts';
 import { environment } from './pool/place.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
-import type { Log } from './tasks/log.ts';
-import type { Toolbox } from './wire/tools.ts';
+import type { Service } from './wire/service.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -17,22 +16,25 @@ const HOUR_MS = 3_600_000;
  */
 export async function assemble(
   options: ServerOptions,
-  log: Log,
-): Promise<{ engine: Engine; toolbox: Toolbox }> {
+  shared: Pick<Service, 'lookUps' | 'log' | 'pageSize'>,
+): Promise<Pick<Service, 'engine' | 'toolbox' | 'taskTools'>> {
+  const { log } = shared;
   const folder = options.tools instanceof URL ? fileURLToPath(options.tools) : options.tools;
   const { isolation = 'thread', env = [], lockdown } = options;
   const place = { isolation, env: environment(env), lockdown: lockdown && { tools: folder, ...lockdown } };
   const catalog = await readCatalog(folder, {
     place,
     loadTimeoutMs: options.loadTimeoutMs ?? 10_000,
+    reserved: options.taskTools ? (await import('./wire/task-tools-schema.ts')).TASK_TOOL_NAMES : [],
     leaveOut: options.lenient ? (problem) => log.warn({ problem }, `left out: ${problem}`) : undefined,
   });
   if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
   const named = [...catalog.values()].flatMap((tool) => tool.env);
   // Loaded only now: until the tools are read, this process has a first answer to give.
-  const [{ ThreadPool }, { Toolbox }] = await Promise.all([
+  const [{ ThreadPool }, { Toolbox }, TaskTools] = await Promise.all([
     import('./pool/pool.ts'),
     import('./wire/tools.ts'),
+    options.taskTools ? import('./wire/task-tools.ts').then((module) => module.TaskTools) : undefined,
   ]);
   const runner = new ThreadPool({
     place: { ...place, env: environment([...env, ...named]) },
@@ -56,5 +58,7 @@ export async function assemble(
     maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
     maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
   });
-  return { engine, toolbox: new Toolbox(catalog) };
+  const toolbox = new Toolbox(catalog);
+  const taskTools = TaskTools && new TaskTools({ ...shared, engine, toolbox });
+  return { engine, toolbox, taskTools };
 }

@@ -59,6 +59,11 @@ export interface ServerOptions {
   maxRunningPerOwner?: number;
   /** Requests for unknown tasks that an owner may make in a minute. Default 100. */
   maxLookUpMisses?: number;
+  /**
+   * Adds the tools `start_task`, `check_task`, `cancel_task` and `list_tasks`, for clients that know no tasks and
+   * give up on calls that take long. No tool of the folder may have one of these names. Default false.
+   */
+  taskTools?: boolean;
   /** Where tasks are kept. Default: in memory. */
   store?: TaskStore;
   /**

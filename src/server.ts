@@ -4,14 +4,13 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { assemble } from './assemble.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
 import type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
-import type { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
 import type { Endpoint } from './wire/2026-07-28-endpoint.ts';
 import { serveGenerations } from './wire/generations.ts';
+import { Heartbeats } from './wire/heartbeats.ts';
 import { LookUps } from './wire/look-ups.ts';
 import { defaultOwner } from './wire/owner.ts';
 import type { Service } from './wire/service.ts';
-import type { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -48,7 +47,7 @@ export class TaskServer implements Served {
    */
   readonly ready: Promise<void>;
   /** Its engine and its tools are not there before it is ready. */
-  readonly #service: Service & { engine: Engine; toolbox: Toolbox };
+  readonly #service: Service;
   readonly #connected = new Set<Server>();
   readonly #served = new Set<Transport>();
   #modern: Promise<Endpoint> | undefined;
@@ -57,16 +56,17 @@ export class TaskServer implements Served {
   /** Use {@link createServer}. */
   constructor(options: ServerOptions) {
     const { log = SILENT } = options;
-    const service = {
+    const shared = {
       lookUps: new LookUps(options.maxLookUpMisses ?? 100, log),
+      heartbeats: new Heartbeats(),
       log,
       ownerOf: options.owner ?? defaultOwner,
       pageSize: options.pageSize ?? 50,
       info: { name: options.name ?? 'mcp-taskpool', version: options.version ?? VERSION },
       instructions: options.instructions,
     };
-    this.#service = service as typeof service & { engine: Engine; toolbox: Toolbox };
-    this.ready = assemble(options, log).then((parts) => void Object.assign(this.#service, parts));
+    this.#service = shared as typeof shared & Service;
+    this.ready = assemble(options, shared).then((parts) => void Object.assign(this.#service, parts));
     // Whoever waits for it is told.
     this.ready.catch(() => {});
   }

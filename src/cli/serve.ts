@@ -15,6 +15,7 @@ interface Options extends HttpFlags {
   lockdown?: boolean;
   allowRead: string[];
   lenient?: boolean;
+  taskTools?: boolean;
   grace?: number;
   drain: number;
   logLevel: 'info' | 'warn' | 'error' | 'silent';
@@ -54,6 +55,10 @@ export function serveCommand(): Command {
     .option('--allow-read <path>', 'what else they may read under --lockdown; may be repeated', gather, [])
     .option('--lenient', 'leave out tool modules that do not load, with a warning, instead of not starting')
     .option(
+      '--task-tools',
+      'add start_task, check_task, cancel_task and list_tasks, for clients that know no tasks',
+    )
+    .option(
       '--grace <ms>',
       'how long a cancelled task may take to stop before its thread is ended (default: 250)',
       count,
@@ -86,6 +91,7 @@ async function serve(options: Options): Promise<void> {
     ...(threads !== undefined && { threads }),
     ...(maxMemoryMb !== undefined && { maxMemoryMb }),
     ...(lenient !== undefined && { lenient }),
+    ...(options.taskTools && { taskTools: true }),
     ...(grace !== undefined && { graceMs: grace }),
   });
   const drainMs = drain * 1000;

@@ -47,6 +47,8 @@ export interface CatalogOptions {
   /** How long one module may take to load. */
   readonly loadTimeoutMs: number;
   readonly place: Place;
+  /** Names that the server gives to tools of its own. */
+  readonly reserved?: readonly string[];
   /** Given the problem of each module that is left out. Without it, a problem stops the reading. */
   readonly leaveOut?: ((problem: string) => void) | undefined;
 }
@@ -57,6 +59,7 @@ export interface CatalogOptions {
  * @throws {CatalogError} with a line for each module that is at fault, unless it may be left out
  */
 export async function readCatalog(folder: string, options: CatalogOptions): Promise<Catalog> {
+  const { reserved = [] } = options;
   const problems: string[] = [];
   const catalog = new Map<string, ToolEntry>();
   const report = (problem: string) => {
@@ -70,7 +73,9 @@ export async function readCatalog(folder: string, options: CatalogOptions): Prom
       const { entry } = message;
       const { name } = entry.definition;
       const other = catalog.get(name);
-      if (other === undefined) catalog.set(name, entry);
+      if (reserved.includes(name))
+        report(`${entry.path}: "${name}" is a task tool's name; give it another one`);
+      else if (other === undefined) catalog.set(name, entry);
       else report(`${entry.path}: repeats the name "${name}" of ${other.path}`);
     });
   }

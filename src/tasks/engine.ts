@@ -3,7 +3,7 @@ import { askCaller } from './ask-caller.ts';
 import { Admission, type Limits } from './admission.ts';
 import { isVisible, newLive, observe, unobserve, untilEnded, viewOf, type Live } from './live.ts';
 import type { Log } from './log.ts';
-import type { Observer, TaskView } from './observer.ts';
+import type { Observer, RunObserver, TaskView } from './observer.ts';
 import type { Answer } from './question.ts';
 import type { Runner } from './runner.ts';
 import { Once } from './once.ts';
@@ -101,10 +101,11 @@ export class Engine {
    * @param signal cancels it
    * @throws {RefusedError} as {@link create}
    */
-  async call(wanted: NewTask, observer: Observer, signal: AbortSignal): Promise<TerminalTask> {
+  async call(wanted: NewTask, observer: RunObserver, signal: AbortSignal): Promise<TerminalTask> {
     if (wanted.idempotencyKey !== undefined) return this.#callOnce(wanted, observer, signal);
     const live = this.#admit(wanted, Infinity, false);
     live.observers = [observer];
+    observer.attached?.(() => this.#view(live));
     const ended = untilEnded(live);
     const cancel = () => this.#end(live, { type: 'cancelled' });
     signal.addEventListener('abort', cancel, { once: true });
@@ -117,16 +118,14 @@ export class Engine {
     }
   }
 
-  async #callOnce(wanted: NewTask, observer: Observer, signal: AbortSignal): Promise<TerminalTask> {
-    const { owner } = wanted;
-    const { taskId } = (await this.create(wanted, observer)).task;
+  async #callOnce(wanted: NewTask, observer: RunObserver, signal: AbortSignal): Promise<TerminalTask> {
+    const { taskId, owner } = (await this.create(wanted)).task;
     try {
-      return await this.ended(owner, taskId, signal);
+      // A run says nothing before the next turn of the event loop.
+      return await this.ended(owner, taskId, signal, observer);
     } catch (error) {
       if (signal.aborted) await this.cancel(owner, taskId).catch(() => {});
       throw error;
-    } finally {
-      this.unobserve(taskId, observer);
     }
   }
 
@@ -163,21 +162,19 @@ export class Engine {
 
   /**
    * Resolves as soon as the task has ended.
-   * @param asked is given the run's questions meanwhile, and those without an answer at once
+   * @param run follows the run meanwhile; it is given the questions without an answer at once
    * @throws {UnknownTaskError} when the owner has no such task, or it expires meanwhile
    * @throws the signal's reason when it is aborted first
    */
-  async ended(
-    owner: string,
-    taskId: string,
-    signal: AbortSignal,
-    asked?: Observer['asked'],
-  ): Promise<TerminalTask> {
+  async ended(owner: string, taskId: string, signal: AbortSignal, run?: RunObserver): Promise<TerminalTask> {
     const { task } = await this.get(owner, taskId);
     if (isTerminal(task)) return task;
     signal.throwIfAborted();
     const live = this.#find(owner, taskId);
-    if (live !== undefined) return untilEnded(live, signal, asked);
+    if (live !== undefined) {
+      run?.attached?.(() => this.#view(live));
+      return untilEnded(live, signal, run);
+    }
     const later = await this.get(owner, taskId);
     if (isTerminal(later.task)) return later.task;
     throw new ProtocolError(ErrorCode.internal, 'The end of the task could not be stored');

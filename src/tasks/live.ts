@@ -1,5 +1,5 @@
 import { UnknownTaskError } from '../errors.ts';
-import type { Observer, TaskView } from './observer.ts';
+import type { Observer, RunObserver, TaskView } from './observer.ts';
 import type { PendingQuestion } from './question.ts';
 import type { Run } from './runner.ts';
 import { expiresAt, isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
@@ -53,15 +53,11 @@ export function unobserve(live: Live, observer: Observer): void {
 
 /**
  * Resolves when the task has ended, and others may see it.
- * @param asked is given the run's questions, those without an answer at once
+ * @param run follows the run meanwhile; it is given the questions without an answer at once
  * @throws {UnknownTaskError} when it expires meanwhile
  * @throws the signal's reason when it is aborted first
  */
-export function untilEnded(
-  live: Live,
-  signal?: AbortSignal,
-  asked?: Observer['asked'],
-): Promise<TerminalTask> {
+export function untilEnded(live: Live, signal?: AbortSignal, run?: RunObserver): Promise<TerminalTask> {
   return new Promise((resolve, reject) => {
     const settle = (done: () => void) => {
       unobserve(live, observer);
@@ -69,16 +65,16 @@ export function untilEnded(
       done();
     };
     const observer: Observer = {
+      ...run,
       status: ({ task }) => {
         if (isTerminal(task)) settle(() => resolve(task));
       },
-      ...(asked !== undefined && { asked }),
       gone: () => settle(() => reject(new UnknownTaskError())),
     };
     const aborted = () => settle(() => reject(signal!.reason as Error));
     observe(live, observer);
     signal?.addEventListener('abort', aborted, { once: true });
-    if (asked !== undefined) for (const question of live.questions) asked(question);
+    for (const question of live.questions) run?.asked?.(question);
   });
 }
 

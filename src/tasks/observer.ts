@@ -12,14 +12,20 @@ export interface TaskView {
   readonly questions?: readonly PendingQuestion[];
 }
 
-/** Who follows a task. Each method is called when there is something to say, never on a timer. */
-export interface Observer {
-  /** The task is in another state, and the store has it. */
-  status?(view: TaskView): void;
+/** Who follows a run. Each method is called when there is something to say, never on a timer. */
+export interface RunObserver {
+  /** It is being followed from now on; `view` gives at any time how the task stands. */
+  attached?(view: () => TaskView): void;
   progress?(progress: Progress): void;
   log?(entries: readonly LogEntry[]): void;
   /** The run has a question that nobody is putting; again when who put it has given it back. */
   asked?(question: PendingQuestion): void;
+}
+
+/** Who follows a task, too. */
+export interface Observer extends RunObserver {
+  /** The task is in another state, and the store has it. */
+  status?(view: TaskView): void;
   /** The task has expired: nothing more comes. */
   gone?(): void;
 }

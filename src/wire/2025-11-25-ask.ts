@@ -14,13 +14,15 @@ export type SendRequest = (
 /**
  * Puts a question to the client (2025-11-25, elicitation; sampling). What the client answers is the answer, be
  * it an error. Where the question could not be put, or the stream was dropped, it is given back.
- * @param gone is aborted when the stream is
+ * @param gone      is aborted when the stream is
+ * @param timeoutMs after it the question is given back
  */
 export async function ask(
   pending: PendingQuestion,
   send: SendRequest,
   meta: Record<string, unknown>,
   gone: AbortSignal | undefined,
+  timeoutMs = LONGEST_TIMEOUT_MS,
 ): Promise<void> {
   const taken = pending.take();
   if (taken === undefined) return;
@@ -28,7 +30,7 @@ export async function ask(
   const request = { method: METHODS[kind], params: { ...params, _meta: meta } };
   const signal = gone === undefined ? taken : AbortSignal.any([taken, gone]);
   try {
-    const result = await send(request, ResultSchema, { signal, timeout: LONGEST_TIMEOUT_MS });
+    const result = await send(request, ResultSchema, { signal, timeout: timeoutMs });
     pending.answer({ type: 'answer', result });
   } catch (error) {
     if (taken.aborted) return;

@@ -3,7 +3,7 @@ import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { TaskView } from '../tasks/observer.ts';
 import type { TaskState, TerminalTask } from '../tasks/task.ts';
 import { TASK_META } from './meta.ts';
-import { messageOf, metaOf } from './status.ts';
+import { statusMessage, metaOf } from './status.ts';
 
 /** On this revision's wire a task is `working` from its creation (tasks, "Task Status Lifecycle"). */
 const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
@@ -17,11 +17,11 @@ const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
 
 export function encodeTask(view: TaskView): WireTask & { _meta: Record<string, unknown> } {
   const { task } = view;
-  const statusMessage = messageOf(view);
+  const message = statusMessage(view);
   return {
     taskId: task.taskId,
     status: STATUS[task.state],
-    ...(statusMessage !== undefined && { statusMessage }),
+    ...(message !== undefined && { statusMessage: message }),
     createdAt: new Date(task.createdAt).toISOString(),
     lastUpdatedAt: new Date(task.updatedAt).toISOString(),
     ttl: task.ttlMs,

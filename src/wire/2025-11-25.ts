@@ -17,21 +17,29 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { ErrorCode, ProtocolError } from '../errors.ts';
-import type { Observer } from '../tasks/observer.ts';
+import type { Observer, RunObserver } from '../tasks/observer.ts';
 import type { PendingQuestion } from '../tasks/question.ts';
 import { isTerminal } from '../tasks/task.ts';
 import { encodeOutcome, encodeTask, relatedTask } from './2025-11-25-encode.ts';
 import { ask, type SendRequest } from './2025-11-25-ask.ts';
 import { Follower, Notifier } from './2025-11-25-notify.ts';
 import type { OwnTools } from './own-tools.ts';
-import { incapable } from './questions.ts';
+import { incapable, refusing } from './questions.ts';
 import { idempotencyKeyOf, type Service } from './service.ts';
+import type { TaskTools } from './task-tools.ts';
+import type { TaskToolName } from './task-tools-schema.ts';
 import type { ServedTool } from './tools.ts';
 
 /** What comes with a request beside its parameters. */
 export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 type Result = Record<string, unknown>;
+
+/**
+ * How long a question is out that was put while `check_task` waited. It outlasts that request, as the user may
+ * take longer, and so nobody notices when the client has lost it.
+ */
+const QUESTION_MS = 300_000;
 
 /**
  * What a server that runs tools as tasks declares (tasks, "Server Capabilities").
@@ -64,6 +72,8 @@ export class Connection {
   /** Who follows each unfinished task that was created over the transport. */
   readonly #followers = new Map<string, Follower>();
   #transport: Transport | undefined;
+  /** Follows what is started with the task tools. */
+  #refusing: Observer | undefined;
 
   constructor(server: Server, service: Service, { ownTools, listTasks = true }: ConnectionOptions = {}) {
     this.#server = server;
@@ -92,25 +102,31 @@ export class Connection {
   }
 
   async #listTools(request: unknown, extra: Extra): Promise<Result> {
-    const { toolbox } = this.#service;
-    const tools = toolbox.values().map(({ definition, task }) => ({
-      ...definition,
-      execution: { taskSupport: task },
-    }));
+    const { toolbox, taskTools } = this.#service;
+    const tools = [
+      ...toolbox.values(),
+      ...(taskTools?.definitions ?? []).map((definition) => ({ definition, task: 'forbidden' })),
+    ].map(({ definition, task }) => ({ ...definition, execution: { taskSupport: task } }));
     if (this.#ownTools === undefined) return { tools };
     const own = await this.#ownTools.list(request, extra);
-    return { ...own, tools: [...tools, ...own.tools.filter(({ name }) => toolbox.get(name) === undefined)] };
+    const names = new Set(tools.map(({ name }) => name));
+    return { ...own, tools: [...tools, ...own.tools.filter(({ name }) => !names.has(name))] };
   }
 
   async #callTool(request: CallToolRequest, owner: string, extra: Extra): Promise<Result> {
     const { name, arguments: args = {}, task } = request.params;
-    const { toolbox } = this.#service;
+    const { toolbox, taskTools } = this.#service;
     const tool = toolbox.get(name);
+    if (tool === undefined && taskTools?.has(name)) {
+      if (task !== undefined) throw notAsTask(name);
+      return this.#callTaskTool(taskTools, name, args, owner, extra);
+    }
     if (tool === undefined) return this.#callOwnTool(request, extra);
     // tasks, "Tool-Level Negotiation" 2.1 and 2.3.
     if (task !== undefined && tool.task === 'forbidden') throw notAsTask(name);
     if (task === undefined && tool.task === 'required') {
-      const message = `Tool ${name} can only be called as a task: call it with \`task\``;
+      const orElse = taskTools === undefined ? '' : ', or start it with the tool start_task';
+      const message = `Tool ${name} can only be called as a task: call it with \`task\`${orElse}`;
       throw new ProtocolError(ErrorCode.methodNotFound, message);
     }
     if (task?.ttl !== undefined && !(task.ttl > 0)) {
@@ -156,23 +172,68 @@ export class Connection {
 
   async #call(tool: ServedTool, args: Result, owner: string, extra: Extra): Promise<Result> {
     const { engine, toolbox } = this.#service;
-    const token = extra._meta?.progressToken;
-    const observer: Observer = {
-      log: (entries) => this.#notifier.callLog(tool.definition.name, entries, extra.requestId),
-      asked: (pending) => this.#ask(pending, {}, extra),
-      ...(token !== undefined && {
-        progress: (progress) => this.#notifier.callProgress(token, progress, extra.requestId),
-      }),
-    };
     const wanted = { owner, call: toolbox.call(tool, args), idempotencyKey: idempotencyKeyOf(extra._meta) };
-    return encodeOutcome(await engine.call(wanted, observer, extra.signal));
+    return this.#telling(extra, async (heard) => {
+      const observer: RunObserver = {
+        ...heard(tool.definition.name),
+        asked: (pending) => this.#ask(pending, {}, extra),
+      };
+      return encodeOutcome(await engine.call(wanted, observer, extra.signal));
+    });
+  }
+
+  #callTaskTool(
+    taskTools: TaskTools,
+    name: TaskToolName,
+    args: Result,
+    owner: string,
+    extra: Extra,
+  ): Promise<Result> {
+    this.#refusing ??= refusing(this.#server.getClientCapabilities());
+    const follower = this.#refusing;
+    return this.#telling(extra, (heard) => {
+      const observerOf = (tool: string): RunObserver => ({
+        ...heard(tool),
+        // Left to the user where an earlier check has put it.
+        asked: (pending) => pending.isOpen && this.#ask(pending, {}, extra, QUESTION_MS),
+      });
+      return taskTools.call(name, args, { owner, signal: extra.signal, observerOf, follower });
+    });
+  }
+
+  /**
+   * Waits for what answers a request, and tells the client of a run on the request's stream meanwhile.
+   * @param answer is given what makes an observer of a run of this tool
+   */
+  async #telling(
+    { _meta, requestId }: Extra,
+    answer: (heard: (tool: string) => RunObserver) => Promise<Result>,
+  ): Promise<Result> {
+    const token = _meta?.progressToken;
+    const request =
+      token === undefined
+        ? undefined
+        : this.#service.heartbeats.open((progress) =>
+            this.#notifier.callProgress(token, progress, requestId),
+          );
+    try {
+      return await answer((tool) => ({
+        log: (entries) => this.#notifier.callLog(tool, entries, requestId),
+        ...(request !== undefined && {
+          attached: (view) => request.attached(view),
+          progress: (progress) => request.report(progress),
+        }),
+      }));
+    } finally {
+      request?.close();
+    }
   }
 
   /** Puts a question to the client, on the stream of its own request. */
-  #ask(pending: PendingQuestion, meta: Record<string, unknown>, extra: Extra): void {
+  #ask(pending: PendingQuestion, meta: Record<string, unknown>, extra: Extra, timeoutMs?: number): void {
     const problem = incapable(pending.question, this.#server.getClientCapabilities());
     if (problem !== undefined) pending.answer({ type: 'error', message: problem });
-    else void ask(pending, extra.sendRequest as SendRequest, meta, extra.signal);
+    else void ask(pending, extra.sendRequest as SendRequest, meta, extra.signal, timeoutMs);
   }
 
   async #callOwnTool(request: CallToolRequest, extra: Extra): Promise<Result> {
@@ -201,7 +262,7 @@ export class Connection {
     const { engine, lookUps, log } = this.#service;
     // On this request's stream (tasks, "Input Required Status" 2 and 3).
     const asked = (pending: PendingQuestion) => this.#ask(pending, relatedTask(taskId), extra);
-    const task = await lookUps.make(owner, () => engine.ended(owner, taskId, extra.signal, asked));
+    const task = await lookUps.make(owner, () => engine.ended(owner, taskId, extra.signal, { asked }));
     log.info({ taskId, owner }, 'result retrieved');
     const result = encodeOutcome(task);
     return { ...result, _meta: { ...result._meta, ...relatedTask(taskId) } };

@@ -4,7 +4,7 @@ import { isTerminal, type Outcome, type TaskState, type TerminalTask } from '../
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import { TASK_META } from './meta.ts';
 import { METHODS } from './questions.ts';
-import { messageOf, metaOf } from './status.ts';
+import { statusMessage, metaOf } from './status.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type Status = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
@@ -62,11 +62,11 @@ function encodeQuestion({ kind, params }: Question): Fields {
 
 function encodeBase(view: TaskView): Record<string, unknown> {
   const { task, questions = [] } = view;
-  const statusMessage = messageOf(view);
+  const message = statusMessage(view);
   return {
     taskId: task.taskId,
     status: statusOf(task.state, task.outcome, questions.length > 0),
-    ...(statusMessage !== undefined && { statusMessage }),
+    ...(message !== undefined && { statusMessage: message }),
     createdAt: new Date(task.createdAt).toISOString(),
     lastUpdatedAt: new Date(task.updatedAt).toISOString(),
     ttlMs: task.ttlMs,

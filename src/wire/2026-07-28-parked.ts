@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientCapabilities } from '@modelcontextprotocol/server';
 import type { Engine } from '../tasks/engine.ts';
-import type { Observer } from '../tasks/observer.ts';
+import type { RunObserver, TaskView } from '../tasks/observer.ts';
 import type { Answer, PendingQuestion } from '../tasks/question.ts';
 import type { NewTask, TerminalTask } from '../tasks/task.ts';
 import { incapable } from './questions.ts';
@@ -15,7 +15,7 @@ export interface Request {
   readonly signal: AbortSignal;
   readonly capabilities: ClientCapabilities | undefined;
   /** Where progress and log messages go. */
-  readonly observer: Observer;
+  readonly observer: RunObserver;
 }
 
 /** Plain calls whose tool waits for answers, between the request that was told so and the one that brings them. */
@@ -47,13 +47,17 @@ export class ParkedCall {
   #capabilities: ClientCapabilities | undefined;
   #questions: PendingQuestion[] = [];
   #isOver = false;
+  #view: (() => TaskView) | undefined;
   #wake: () => void = () => {};
   #expiry: NodeJS.Timeout | undefined;
 
   constructor(engine: Engine, wanted: NewTask, request: Request, over: () => void) {
     this.#request = request;
     this.#capabilities = request.capabilities;
-    const observer: Observer = {
+    const observer: RunObserver = {
+      attached: (view) => {
+        this.#view = view;
+      },
       progress: (progress) => this.#request?.observer.progress?.(progress),
       log: (entries) => this.#request?.observer.log?.(entries),
       asked: (pending) => this.#asked(pending),
@@ -87,6 +91,7 @@ export class ParkedCall {
     clearTimeout(this.#expiry);
     this.#request = request;
     this.#capabilities = request.capabilities;
+    if (this.#view !== undefined) request.observer.attached?.(this.#view);
     try {
       while (!this.#isOver && this.#questions.length === 0) {
         await new Promise<void>((resolve) => (this.#wake = resolve));

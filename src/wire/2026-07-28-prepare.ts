@@ -1,8 +1,8 @@
 import type { ClientCapabilities } from '@modelcontextprotocol/server';
 import type { Engine } from '../tasks/engine.ts';
-import type { Observer } from '../tasks/observer.ts';
 import { keyOf, type Answer, type NumberedQuestion } from '../tasks/question.ts';
 import type { Call, Preparation, TerminalTask } from '../tasks/task.ts';
+import type { Request } from './2026-07-28-parked.ts';
 import { incapable } from './questions.ts';
 
 /** More than anybody is asked before a task: a `prepare` that asks in a loop comes to an end. */
@@ -24,9 +24,7 @@ type Prepared =
 export async function prepare(
   engine: Engine,
   { owner, call, entries }: { owner: string; call: Call; entries: readonly Entry[] },
-  capabilities: ClientCapabilities | undefined,
-  observer: Observer,
-  signal: AbortSignal,
+  { signal, capabilities, observer }: Request,
 ): Promise<Prepared> {
   const all = [...entries];
   for (;;) {

@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createRequestStateCodec, type ServerContext } from '@modelcontextprotocol/server';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Answer } from '../tasks/question.ts';
-import type { Call } from '../tasks/task.ts';
 
 /** How long the answers to what was asked before a task, or in a plain call, may take. */
 export const ROUND_MS = 3_600_000;
@@ -10,11 +9,12 @@ export const ROUND_MS = 3_600_000;
 /**
  * What a client gives back when it makes a call anew with its answers (basic/patterns, "Multi Round-Trip
  * Requests"): what was answered so far in the preparation of a run, each by its answer or, until there is one, by
- * its key; or which run it is that waits.
+ * its key; which run it is that waits; or which task was checked and asks.
  */
 export type RoundState = { readonly of: string } & (
   | { readonly step: 'prepare'; readonly answers: readonly (Answer | string)[] }
   | { readonly step: 'run'; readonly run: string }
+  | { readonly step: 'check'; readonly taskId: string }
 );
 
 /** Signs states with a key of this process, and tells a call to which a state belongs from all others. */
@@ -46,7 +46,7 @@ export class RoundStates {
 }
 
 /** What a call is called in a state: who made it, which tool, and what arguments. */
-export function digest(owner: string, { tool, args }: Call): string {
+export function digest(owner: string, tool: string, args: Readonly<Record<string, unknown>>): string {
   const sorted = (_: string, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))

@@ -9,9 +9,8 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { ErrorCode, ProtocolError, TaskEndedError } from '../errors.ts';
-import type { Observer } from '../tasks/observer.ts';
+import type { RunObserver } from '../tasks/observer.ts';
 import { keyOf } from '../tasks/question.ts';
-import type { Call } from '../tasks/task.ts';
 import { encodeCreated, encodeDetailed, encodeQuestions, encodeResult } from './2026-07-28-encode.ts';
 import { ParkedCalls, type ParkedCall, type Request } from './2026-07-28-parked.ts';
 import { prepare } from './2026-07-28-prepare.ts';
@@ -24,8 +23,9 @@ import {
   type RoundState,
 } from './2026-07-28-rounds.ts';
 import { TasksServer } from './2026-07-28-server.ts';
+import { callTaskTool } from './2026-07-28-task-tools.ts';
 import { isSevere } from './log-levels.ts';
-import { incapable } from './questions.ts';
+import { refusing } from './questions.ts';
 import { idempotencyKeyOf, type Service } from './service.ts';
 import { encodeProgress } from './status.ts';
 
@@ -62,9 +62,7 @@ export class Requests {
       cacheHints: { 'tools/list': { ttlMs: TOOLS_TTL_MS, cacheScope: 'public' } },
       requestState: { verify: this.#states.verify },
     });
-    server.setRequestHandler('tools/list', () => ({
-      tools: this.#service.toolbox.values().map(({ definition }) => definition) as never,
-    }));
+    server.setRequestHandler('tools/list', () => ({ tools: this.#definitions() as never }));
     server.setRequestHandler(
       'tools/call',
       (request, context) => this.#callTool(request, context) as Promise<never>,
@@ -80,25 +78,54 @@ export class Requests {
     return server;
   }
 
+  #definitions(): object[] {
+    const { toolbox, taskTools } = this.#service;
+    return [...toolbox.values().map(({ definition }) => definition), ...(taskTools?.definitions ?? [])];
+  }
+
   async #callTool({ params }: CallToolRequest, context: ServerContext): Promise<Result> {
-    const { name, arguments: args = {} } = params;
-    const { toolbox } = this.#service;
+    const stream = this.#stream(context, params.name);
+    try {
+      return await this.#answerCall(params, context, stream);
+    } finally {
+      stream.close();
+    }
+  }
+
+  async #answerCall(
+    { name, arguments: args = {} }: CallToolRequest['params'],
+    context: ServerContext,
+    stream: Request,
+  ): Promise<Result> {
+    const { engine, toolbox, taskTools } = this.#service;
+    const owner = this.#ownerOf(context);
     const tool = toolbox.get(name);
+    const of = digest(owner, name, args);
+    const state = this.#states.check(context.mcpReq.requestState<RoundState>(), of);
+    const answers = answersOf(context.mcpReq.inputResponses);
+    if (tool === undefined && taskTools?.has(name)) {
+      const answered = state?.step === 'check' ? { taskId: state.taskId, answers } : undefined;
+      const came = await callTaskTool(taskTools, engine, { name, args, owner, answered }, stream);
+      if ('result' in came) return came.result;
+      return this.#states.ask({ of, step: 'check', taskId: came.taskId }, encodeQuestions(came.questions));
+    }
     if (tool === undefined) throw new ProtocolError(ErrorCode.invalidParams, `Unknown tool: ${name}`);
-    if (tool.task === 'required') requireTasks(capabilitiesOf(context));
+    if (tool.task === 'required' && !hasTasks(stream.capabilities)) {
+      throw missingTasks(taskTools && `Tool ${name} can only be called as a task: start it with start_task`);
+    }
     const problem = toolbox.problem(tool, args);
     if (problem !== undefined) return { content: [{ type: 'text', text: problem }], isError: true };
 
-    const owner = this.#ownerOf(context);
     let call = toolbox.call(tool, args);
-    const of = digest(owner, call);
-    const state = this.#states.check(context.mcpReq.requestState<RoundState>(), of);
-    if (state?.step === 'run') return this.#resume(state, context, name);
+    if (state?.step === 'run') {
+      const parked = this.#parked.get(state.run);
+      if (parked === undefined) throw invalidState();
+      parked.answer(answers);
+      return this.#advance(parked, stream, of);
+    }
     if (tool.prepares) {
-      const entries = fillIn(state?.answers ?? [], answersOf(context.mcpReq.inputResponses));
-      const { capabilities, observer, signal } = this.#request(context, name);
-      const { engine } = this.#service;
-      const prepared = await prepare(engine, { owner, call, entries }, capabilities, observer, signal);
+      const entries = fillIn(state?.step === 'prepare' ? state.answers : [], answers);
+      const prepared = await prepare(engine, { owner, call, entries }, stream);
       if (prepared.type === 'ended') return encodeResult(prepared.task);
       if (prepared.type === 'asks') {
         const questions = prepared.questions.map((asked) => ({ ...asked, key: keyOf(asked) }));
@@ -107,45 +134,14 @@ export class Requests {
       }
       call = { ...call, prepared: { value: prepared.value } };
     }
-    if (tool.task !== 'forbidden' && hasTasks(capabilitiesOf(context))) {
-      return this.#createTask(
-        call,
-        owner,
-        { ttlMs: tool.ttlMs, pollIntervalMs: tool.pollIntervalMs },
-        context,
-      );
-    }
-    const wanted = { owner, call, idempotencyKey: idempotencyKeyOf(context.mcpReq._meta) };
-    const request = this.#request(context, name);
-    return this.#advance(this.#parked.start(wanted, request), request, of);
-  }
-
-  async #createTask(
-    call: Call,
-    owner: string,
-    times: { ttlMs: number | undefined; pollIntervalMs: number | undefined },
-    context: ServerContext,
-  ): Promise<Result> {
-    const capabilities = capabilitiesOf(context);
+    const { ttlMs, pollIntervalMs } = tool;
     const idempotencyKey = idempotencyKeyOf(context.mcpReq._meta);
-    // All else that is asked waits for `tasks/update`.
-    const observer: Observer = {
-      asked: (pending) => {
-        const problem = incapable(pending.question, capabilities);
-        if (problem !== undefined) pending.answer({ type: 'error', message: problem });
-      },
-    };
-    return encodeCreated(
-      await this.#service.engine.create({ owner, call, ...times, idempotencyKey }, observer),
-    );
-  }
-
-  /** Goes on with a plain call whose tool has waited for these answers. */
-  async #resume(state: RoundState & { step: 'run' }, context: ServerContext, tool: string): Promise<Result> {
-    const call = this.#parked.get(state.run);
-    if (call === undefined) throw invalidState();
-    call.answer(answersOf(context.mcpReq.inputResponses));
-    return this.#advance(call, this.#request(context, tool), state.of);
+    const wanted = { owner, call, ttlMs, pollIntervalMs, idempotencyKey };
+    if (tool.task === 'forbidden' || !hasTasks(stream.capabilities)) {
+      return this.#advance(this.#parked.start(wanted, stream), stream, of);
+    }
+    // What the client can be asked waits for `tasks/update`.
+    return encodeCreated(await engine.create(wanted, refusing(stream.capabilities)));
   }
 
   async #advance(call: ParkedCall, request: Request, of: string): Promise<Result> {
@@ -200,18 +196,24 @@ export class Requests {
     return this.#service.ownerOf({ authInfo: http?.authInfo });
   }
 
-  /** Where a plain call reports: on the stream of its request, to who asked for it. */
-  #request({ mcpReq }: ServerContext, tool: string): Request {
+  /** Where a call reports: on the stream of its request, to who asked for it. */
+  #stream({ mcpReq }: ServerContext, tool: string): Request & { close(): void } {
+    const { heartbeats, log } = this.#service;
     const token = mcpReq._meta?.progressToken;
     const level = envelopeOf(mcpReq)[LOG_LEVEL_META_KEY];
     const send = (method: string, params: Result) => {
       mcpReq.notify({ method, params }).catch((error: unknown) => {
-        this.#service.log.warn({ err: error, method }, 'a notification was not delivered');
+        log.warn({ err: error, method }, 'a notification was not delivered');
       });
     };
-    const observer: Observer = {
-      ...(token !== undefined && {
-        progress: (progress) => send('notifications/progress', encodeProgress(token, progress)),
+    const progress =
+      token === undefined
+        ? undefined
+        : heartbeats.open((progress) => send('notifications/progress', encodeProgress(token, progress)));
+    const observer: RunObserver = {
+      ...(progress !== undefined && {
+        attached: (view) => progress.attached(view),
+        progress: (report) => progress.report(report),
       }),
       ...(level !== undefined && {
         log: (entries) => {
@@ -222,11 +224,8 @@ export class Requests {
         },
       }),
     };
-    return {
-      signal: mcpReq.signal,
-      capabilities: envelopeOf(mcpReq)[CLIENT_CAPABILITIES_META_KEY],
-      observer,
-    };
+    const capabilities = envelopeOf(mcpReq)[CLIENT_CAPABILITIES_META_KEY];
+    return { signal: mcpReq.signal, capabilities, observer, close: () => progress?.close() };
   }
 }
 
@@ -251,8 +250,8 @@ function requireTasks(capabilities: ClientCapabilities | undefined): void {
   if (!hasTasks(capabilities)) throw missingTasks();
 }
 
-export function missingTasks(): MissingRequiredClientCapabilityError {
-  return new MissingRequiredClientCapabilityError({
-    requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } },
-  });
+/** @param message in place of the SDK's */
+export function missingTasks(message?: string): MissingRequiredClientCapabilityError {
+  const requiredCapabilities = { extensions: { [TASKS_EXTENSION]: {} } };
+  return new MissingRequiredClientCapabilityError({ requiredCapabilities }, message);
 }

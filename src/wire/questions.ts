@@ -1,5 +1,8 @@
 import type { ClientCapabilities } from '@modelcontextprotocol/sdk/types.js';
+import type { Observer } from '../tasks/observer.ts';
 import type { Question } from '../tasks/question.ts';
+
+type Capabilities = Pick<ClientCapabilities, 'elicitation' | 'sampling'>;
 
 /** The requests by which a client is asked, in every revision that has them. */
 export const METHODS = { input: 'elicitation/create', sample: 'sampling/createMessage' } as const;
@@ -7,7 +10,7 @@ export const METHODS = { input: 'elicitation/create', sample: 'sampling/createMe
 /** Why the client cannot be asked this; undefined where it can (elicitation and sampling, "Capabilities"). */
 export function incapable(
   { kind, params }: Question,
-  capabilities: Pick<ClientCapabilities, 'elicitation' | 'sampling'> | undefined,
+  capabilities: Capabilities | undefined,
 ): string | undefined {
   const { elicitation, sampling } = capabilities ?? {};
   if (kind === 'sample') return sampling === undefined ? 'The client does not support sampling' : undefined;
@@ -16,4 +19,14 @@ export function incapable(
   // An empty object means forms.
   const supported = mode in elicitation || (mode === 'form' && !('url' in elicitation));
   return supported ? undefined : `The client does not support elicitation in ${mode} mode`;
+}
+
+/** Follows tasks of a client that has to ask for what they ask, and answers what it cannot be asked. */
+export function refusing(capabilities: Capabilities | undefined): Observer {
+  return {
+    asked: (pending) => {
+      const message = incapable(pending.question, capabilities);
+      if (message !== undefined) pending.answer({ type: 'error', message });
+    },
+  };
 }

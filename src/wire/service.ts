@@ -1,9 +1,11 @@
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
+import type { Heartbeats } from './heartbeats.ts';
 import type { LookUps } from './look-ups.ts';
 import { IDEMPOTENCY_META } from './meta.ts';
 import type { Caller } from './owner.ts';
+import type { TaskTools } from './task-tools.ts';
 import type { Toolbox } from './tools.ts';
 
 /** What all the connections of a server share, whichever revision they speak. */
@@ -11,6 +13,9 @@ export interface Service {
   readonly engine: Engine;
   readonly toolbox: Toolbox;
   readonly lookUps: LookUps;
+  readonly heartbeats: Heartbeats;
+  /** For clients that know no tasks; undefined where they are not wanted. */
+  readonly taskTools: TaskTools | undefined;
   readonly log: Log;
   /** The tasks that a caller sees are theirs. */
   readonly ownerOf: (caller: Caller) => string;

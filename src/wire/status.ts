@@ -3,7 +3,7 @@ import type { Progress } from '../tasks/task.ts';
 import type { TaskMeta } from './meta.ts';
 
 /** A task's status in words. */
-export function messageOf({ task, ahead, progress }: TaskView): string | undefined {
+export function statusMessage({ task, ahead, progress }: TaskView): string | undefined {
   if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
   if (task.state === 'input_required') return 'waiting for an answer of the client';
   if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);

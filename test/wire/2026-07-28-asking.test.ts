@@ -54,7 +54,7 @@ beforeAll(async () => {
   await mkdir(root, { recursive: true });
   folder = await mkdtemp(join(root, 'tools-'));
   await Promise.all(Object.entries(tools).map(([name, source]) => writeFile(join(folder, name), source)));
-  server = await createServer({ tools: folder, threads: 2 });
+  server = await createServer({ tools: folder, threads: 2, taskTools: true });
 });
 afterAll(async () => {
   await server.close({ drainMs: 0 });
@@ -266,5 +266,26 @@ describe.each(['HTTP', 'a channel'] as const)('2026-07-28 over %s, a tool that a
     // It is over: nobody waits with that state any more.
     await expect(answer(three, { 'input-3': accept('three') })).resolves.toMatchObject({ code: -32602 });
     expect(server.load).toEqual({ queued: 0, running: 0 });
+  });
+
+  it('in a task of the task tools asks when the task is checked, and goes on with the answers', async () => {
+    const { tools } = (await peer.request('tools/list')).result!;
+    expect((tools as Json[]).map(({ name }) => name as string)).toContain('check_task');
+    const started = await call('start_task', { arguments: { tool: 'midway' } }, PLAIN);
+    const { taskId } = started['structuredContent'] as { taskId: string };
+    const check = (params: Json = {}) =>
+      call('check_task', { arguments: { taskId, waitSeconds: 50 }, ...params }, PLAIN);
+    const one = await check();
+    expect(one).toMatchObject({ resultType: 'input_required' });
+    expect(Object.keys(one['inputRequests'] as Json)).toEqual(['input-1']);
+    const answer = (last: Json, inputResponses: Json) =>
+      check({ inputResponses, requestState: last['requestState'] as string });
+    const two = await answer(one, { 'input-1': accept('one') });
+    expect(Object.keys(two['inputRequests'] as Json)).toEqual(['input-2', 'input-3']);
+    const done = await answer(two, { 'input-2': accept('two'), 'input-3': accept('three') });
+    expect(done).toMatchObject({
+      resultType: 'complete',
+      structuredContent: { status: 'completed', result: { values: ['one', 'two', 'three'] } },
+    });
   });
 });
