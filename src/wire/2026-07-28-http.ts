@@ -1,4 +1,5 @@
 import {
+  Server,
   createMcpHandler,
   type AuthInfo,
   type JSONRPCNotification,
@@ -21,13 +22,20 @@ const HEADER_MISMATCH = -32_020;
 export class HttpEndpoint {
   readonly #service: Service;
   readonly #handler: ReturnType<typeof createMcpHandler>;
+  readonly #listener: ReturnType<typeof createMcpHandler>;
 
   constructor(service: Service, requests: Requests) {
     this.#service = service;
-    this.#handler = createMcpHandler(() => requests.server(), {
+    const options = {
       legacy: 'reject',
-      onerror: (error) => service.log.info({ err: error }, 'a request was not served'),
-    });
+      onerror: (error: Error) => service.log.info({ err: error }, 'a request was not served'),
+    } as const;
+    this.#handler = createMcpHandler(() => requests.server(), options);
+    // The SDK ends a stream on which it has nothing to send: this one might, as far as it knows.
+    this.#listener = createMcpHandler(
+      () => new Server(service.info, { capabilities: { tools: { listChanged: true } } }),
+      options,
+    );
   }
 
   async fetch(request: Request, options: HttpRequestOptions): Promise<Response> {
@@ -35,22 +43,26 @@ export class HttpEndpoint {
     const problem = routingProblem(request, body);
     if (problem !== undefined) return problem;
     const { authInfo } = options;
-    const response = await this.#handler.fetch(request, {
+    const listen = taskListenOf(body);
+    if (listen !== undefined) return this.#listen(request, listen, authInfo);
+    return this.#handler.fetch(request, {
       ...(authInfo !== undefined && { authInfo }),
       ...(body !== undefined && { parsedBody: body }),
     });
-    const listen = taskListenOf(body);
-    const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
-    return listen === undefined || !isStream ? response : this.#listen(listen, response, authInfo);
   }
 
   /** Ends what is still under way; those who listen are told. */
-  close(): Promise<void> {
-    return this.#handler.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#handler.close(), this.#listener.close()]);
   }
 
-  async #listen(listen: TaskListen, response: Response, authInfo: AuthInfo | undefined): Promise<Response> {
-    const { id, taskIds, capabilities } = listen;
+  async #listen(
+    request: Request,
+    { id, taskIds, capabilities, asOther }: TaskListen,
+    authInfo: AuthInfo | undefined,
+  ): Promise<Response> {
+    const response = await this.#listener.fetch(request, { parsedBody: asOther });
+    if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) return response;
     const stream = response.body!;
     if (!hasTasks(capabilities)) {
       await stream.cancel();

@@ -18,6 +18,8 @@ export interface TaskListen {
   readonly id: RequestId;
   readonly taskIds: readonly string[];
   readonly capabilities: ClientCapabilities | undefined;
+  /** The same request, to hear of what the SDK knows. */
+  readonly asOther: unknown;
 }
 
 /** Reads a message; undefined where it does not ask to hear of tasks, or not in a way that could be answered. */
@@ -34,6 +36,13 @@ export function taskListenOf(message: unknown): TaskListen | undefined {
     id,
     taskIds: taskIds.filter((taskId) => typeof taskId === 'string'),
     capabilities: meta?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined,
+    asOther: {
+      ...(message as JSONRPCRequest),
+      params: {
+        ...params,
+        notifications: { ...notifications, toolsListChanged: notifications?.['toolsListChanged'] || true },
+      },
+    },
   };
 }
 
@@ -44,12 +53,10 @@ export function acknowledges(message: unknown): RequestId | undefined {
   return params?._meta?.[SUBSCRIPTION_ID_META_KEY] as RequestId | undefined;
 }
 
-/** An acknowledgement that names tasks, too. */
+/** An acknowledgement that names tasks, which are all that there is to hear of. */
 export function withTasks(
   acknowledgement: JSONRPCNotification,
   taskIds: readonly string[],
 ): JSONRPCNotification {
-  const { params } = acknowledgement;
-  const notifications = { ...(params?.['notifications'] as object | undefined), taskIds };
-  return { ...acknowledgement, params: { ...params, notifications } };
+  return { ...acknowledgement, params: { ...acknowledgement.params, notifications: { taskIds } } };
 }
