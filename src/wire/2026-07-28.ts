@@ -171,10 +171,11 @@ export class Requests {
     const answers = answersOf(inputResponses);
     const owner = this.#ownerOf(context);
     await lookUps.make(owner, () => engine.answer(owner, taskId, answers));
-    const unread = [
-      ...Object.keys(inputResponses).filter((key) => !answers.has(key)),
-      ...droppedInputResponseKeys,
-    ];
+    // What is for no question that is open is passed over (ext-tasks, "Task Update").
+    const { questions = [] } = await engine.get(owner, taskId);
+    const unread = [...Object.keys(inputResponses), ...droppedInputResponseKeys].filter(
+      (key) => !answers.has(key) && questions.some((question) => question.key === key),
+    );
     if (unread.length > 0) {
       log.warn({ taskId, owner, keys: unread }, 'input responses are no results of what was asked');
       const message = `params.inputResponses.${unread[0]}: expected the result of an input request: an action, or a role with content`;

@@ -210,6 +210,7 @@ describe.each(['HTTP', 'a channel'] as const)('2026-07-28 over %s, a tool that a
     });
     const update = (inputResponses: Json) => peer.request('tasks/update', { taskId, inputResponses });
     await expect(update({ 'input-7': accept('?') })).resolves.toHaveProperty('result.resultType', 'complete');
+    await expect(update({ 'input-7': { no: 1 } })).resolves.toHaveProperty('result.resultType', 'complete');
     const wrong = await update({ 'input-1': { no: 1 } });
     expect(wrong.error).toMatchObject({ code: -32602, message: expect.stringContaining('input-1') });
     await update({ 'input-1': accept('one') });
