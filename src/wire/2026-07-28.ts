@@ -95,10 +95,11 @@ export class Requests {
     const state = this.#states.check(context.mcpReq.requestState<RoundState>(), of);
     if (state?.step === 'run') return this.#resume(state, context, name);
     if (tool.prepares) {
-      const entries = fillIn(state?.answers ?? [], answersOf(context.mcpReq.inputResponses));
+      const given = answersOf(context.mcpReq.inputResponses);
+      const entries = fillIn(state?.answers ?? [], given);
       const { capabilities, observer, signal } = this.#request(context, name);
       const { engine } = this.#service;
-      const prepared = await prepare(engine, { owner, call, entries }, capabilities, observer, signal);
+      const prepared = await prepare(engine, { owner, call, entries, given }, capabilities, observer, signal);
       if (prepared.type === 'ended') return encodeResult(prepared.task);
       if (prepared.type === 'asks') {
         const questions = prepared.questions.map((asked) => ({ ...asked, key: keyOf(asked) }));
@@ -150,7 +151,10 @@ export class Requests {
 
   async #advance(call: ParkedCall, request: Request, of: string): Promise<Result> {
     const stop = await call.next(request);
-    if ('task' in stop) return encodeResult(stop.task);
+    if ('task' in stop) {
+      call.refusals.check(stop.task.outcome);
+      return encodeResult(stop.task);
+    }
     return this.#states.ask({ of, step: 'run', run: call.id }, encodeQuestions(stop.questions));
   }
 
@@ -171,7 +175,7 @@ export class Requests {
     const answers = answersOf(inputResponses);
     const owner = this.#ownerOf(context);
     await lookUps.make(owner, () => engine.answer(owner, taskId, answers));
-    // What is for no question that is open is passed over (ext-tasks, "Task Update").
+    // What is for no question that is open is passed over (ext-tasks, "Task Update Requests").
     const { questions = [] } = await engine.get(owner, taskId);
     const unread = [...Object.keys(inputResponses), ...droppedInputResponseKeys].filter(
       (key) => !answers.has(key) && questions.some((question) => question.key === key),
