@@ -1,5 +1,8 @@
 export type { ServerOptions } from './options.ts';
 export { createServer, type TaskServer } from './server.ts';
+export { serveHttp, type HttpServer } from './serve/http.ts';
+export type { HttpAuth, HttpLimits, HttpOptions, JwtOptions, VerifyToken } from './serve/http-options.ts';
+export type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
 export {
   CatalogError,
   ErrorCode,
@@ -16,4 +19,4 @@ export type { Log } from './tasks/log.ts';
 export type { Page, TaskStore } from './tasks/store.ts';
 export type { Call, Lane, Outcome, Task, TaskState } from './tasks/task.ts';
 export { IDEMPOTENCY_META, TASK_META, type TaskMeta } from './wire/meta.ts';
-export type { Caller } from './wire/service.ts';
+export type { Caller } from './wire/owner.ts';

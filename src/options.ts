@@ -2,7 +2,7 @@ import { OptionError } from './errors.ts';
 import type { Isolation } from './pool/place.ts';
 import type { Log } from './tasks/log.ts';
 import type { TaskStore } from './tasks/store.ts';
-import type { Caller } from './wire/service.ts';
+import type { Caller } from './wire/owner.ts';
 
 export interface ServerOptions {
   /** The folder of tool modules. */

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -9,6 +8,7 @@ import { checkOptions, type ServerOptions } from './options.ts';
 import { readCatalog, type Catalog } from './pool/catalog.ts';
 import { environment, type Place } from './pool/place.ts';
 import { ThreadPool } from './pool/pool.ts';
+import type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
 import { MemoryStore } from './stores/memory.ts';
 import { Engine } from './tasks/engine.ts';
 import type { Log } from './tasks/log.ts';
@@ -16,7 +16,8 @@ import type { Channel, ChannelEndpoint } from './wire/2026-07-28-channel.ts';
 import type { Endpoint } from './wire/2026-07-28-endpoint.ts';
 import { serveGenerations } from './wire/generations.ts';
 import { LookUps } from './wire/look-ups.ts';
-import type { Caller, Service } from './wire/service.ts';
+import { defaultOwner } from './wire/owner.ts';
+import type { Service } from './wire/service.ts';
 import { Toolbox } from './wire/tools.ts';
 import { VERSION } from './version.ts';
 
@@ -48,7 +49,7 @@ export async function createServer(options: ServerOptions): Promise<TaskServer> 
  * Tools that run as tasks in threads, for any number of connections and requests. What speaks a revision of the
  * protocol, and the SDK for it, is loaded when the first client speaks it.
  */
-export class TaskServer {
+export class TaskServer implements Served {
   readonly #service: Service;
   readonly #connected = new Set<Server>();
   readonly #served = new Set<Transport>();
@@ -107,10 +108,13 @@ export class TaskServer {
     await serveGenerations(transport, this, () => this.#served.delete(transport));
   }
 
-  /** Serves the tools on a transport, by 2025-11-25 alone; gives the SDK server that is connected to it. */
-  async connect(transport: Transport): Promise<Server> {
+  /**
+   * Serves the tools on a transport, by 2025-11-25 alone; gives the SDK server that is connected to it.
+   * @param options.listTasks whether the client may list its tasks. Default true.
+   */
+  async connect(transport: Transport, options?: ConnectOptions): Promise<Server> {
     const { serverFor } = await import('./wire/2025-11-25-server.ts');
-    const server = serverFor(this.#service);
+    const server = serverFor(this.#service, options);
     const { onclose } = server;
     server.onclose = () => {
       onclose?.();
@@ -135,10 +139,7 @@ export class TaskServer {
    * @param options.authInfo   who makes it, by a token that has been verified
    * @param options.parsedBody the body, where it has been read
    */
-  async modern(
-    request: Request,
-    options: { authInfo?: AuthInfo; parsedBody?: unknown } = {},
-  ): Promise<Response> {
+  async modern(request: Request, options: Partial<ModernOptions> = {}): Promise<Response> {
     return (await this.#modernEndpoint()).fetch(request, options);
   }
 
@@ -171,13 +172,4 @@ export class TaskServer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function defaultOwner({ authInfo, sessionId }: Caller): string {
-  if (authInfo !== undefined) {
-    // The issuer and the subject of a token that has them: a client may have many users.
-    const { iss, sub } = authInfo.extra ?? {};
-    return `token:${JSON.stringify([iss ?? null, sub ?? null, authInfo.clientId])}`;
-  }
-  return sessionId === undefined ? 'local' : `session:${sessionId}`;
 }

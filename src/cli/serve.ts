@@ -1,7 +1,11 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { OptionError } from '../errors.ts';
+import type { HttpOptions } from '../serve/http-options.ts';
+import type { TaskServer } from '../server.ts';
+import { addHttpOptions, httpOptionsOf, inFlags, type HttpFlags } from './http-options.ts';
+import { count, gather, seconds } from './values.ts';
 
-interface Options {
+interface Options extends HttpFlags {
   tools: string;
   threads?: number;
   isolation: 'process' | 'thread';
@@ -18,10 +22,10 @@ interface Options {
 /** Bytes of the log. */
 const MOST_UNREAD = 2 ** 20;
 
-/** `mcp-taskpool serve`: a tools folder over stdio. */
+/** `mcp-taskpool serve`: a tools folder over stdio, or HTTP. */
 export function serveCommand(): Command {
-  return new Command('serve')
-    .description('Serve a tools folder over stdio')
+  const command = new Command('serve')
+    .description('Serve a tools folder over stdio, or HTTP')
     .option('--tools <dir>', 'the folder of tool modules', 'tools')
     .option(
       '--threads <n>',
@@ -58,20 +62,17 @@ export function serveCommand(): Command {
       new Option('--log-level <level>', 'what is logged on stderr: info has the life of every task')
         .choices(['info', 'warn', 'error', 'silent'])
         .default('warn'),
-    )
-    .action(serve);
+    );
+  return addHttpOptions(command).action(serve);
 }
 
 async function serve(options: Options): Promise<void> {
   const { tools, threads, isolation, maxMemoryMb, env, lenient, grace, drain, logLevel } = options;
   if (options.allowRead.length > 0 && !options.lockdown)
     throw new OptionError('--allow-read: needs --lockdown');
+  const http = httpOptionsOf(options);
   // Loaded here, so that a wrong option is answered at once.
-  const [{ pino }, { createServer }, { serveStdio }] = await Promise.all([
-    import('pino'),
-    import('../server.ts'),
-    import('../serve/stdio.ts'),
-  ]);
+  const [{ pino }, { createServer }] = await Promise.all([import('pino'), import('../server.ts')]);
   const log = pino({ level: logLevel }, { write: logLine });
   // Nobody reads it any more.
   process.stderr.on('error', () => {});
@@ -86,24 +87,31 @@ async function serve(options: Options): Promise<void> {
     ...(lenient !== undefined && { lenient }),
     ...(grace !== undefined && { graceMs: grace }),
   });
-  await serveStdio(server, drain * 1000);
+  const drainMs = drain * 1000;
+  if (http !== undefined) return overHttp(server, { ...http, log }, drainMs);
+  const { serveStdio } = await import('../serve/stdio.ts');
+  await serveStdio(server, drainMs);
+}
+
+/** Serves until told to stop, then drains. */
+async function overHttp(server: TaskServer, options: HttpOptions, drainMs: number): Promise<void> {
+  const [{ serveHttp }, { toldToStop }] = await Promise.all([
+    import('../serve/http.ts'),
+    import('../serve/stop.ts'),
+  ]);
+  const stopped = toldToStop();
+  try {
+    const http = await serveHttp(server, options);
+    console.error(http.url);
+    await stopped;
+    await http.close({ drainMs });
+  } catch (error) {
+    await server.close({ drainMs: 0 });
+    throw inFlags(error);
+  }
 }
 
 /** A client that does not read standard error must not stop the server: what it does not take is dropped. */
 function logLine(line: string): void {
   if (process.stderr.writableLength < MOST_UNREAD) process.stderr.write(line);
-}
-
-function gather(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-function count(value: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return Number(value);
-}
-
-function seconds(value: string): number {
-  if (!/^\d{1,6}(\.\d+)?$/.test(value)) throw new InvalidArgumentError('Expected a number of seconds.');
-  return Number(value);
 }

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/sdk/types.js';
 import { ErrorCode } from '../errors.ts';
+import { idOf, problemOf } from './message.ts';
 
 const NEWLINE = 10;
 /** A line that is longer is skipped, and answered. */
@@ -92,20 +93,4 @@ export class StdioTransport implements Transport {
     const answer = { jsonrpc: '2.0' as const, ...(id !== undefined && { id }), error: { code, message } };
     this.send(answer as JSONRPCMessage).catch(this.#failed);
   }
-}
-
-/** Why this is no message; what a message must have besides is its receiver's affair. */
-function problemOf(message: unknown): string | undefined {
-  if (typeof message !== 'object' || message === null) return 'not a JSON-RPC message: expected an object';
-  if (Array.isArray(message)) return 'JSON-RPC batches are not part of this protocol';
-  const { jsonrpc, id, method, result, error } = message as Record<string, unknown>;
-  if (jsonrpc !== '2.0') return 'not a JSON-RPC message: `jsonrpc` must be "2.0"';
-  if (id !== undefined && idOf(message) === undefined) return '`id` must be a string or a number';
-  const isMessage = typeof method === 'string' || (id !== undefined && (result ?? error) !== undefined);
-  return isMessage ? undefined : 'not a JSON-RPC message: it has no `method`, `result` or `error`';
-}
-
-function idOf(message: unknown): RequestId | undefined {
-  const id = (message as { id?: unknown } | null)?.id;
-  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
 }

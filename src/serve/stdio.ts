@@ -1,26 +1,19 @@
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import type { Served } from './served.ts';
 import { StdioTransport } from './stdio-transport.ts';
-
-/** What is served; the server behind it. */
-interface Served {
-  serve(transport: Transport): Promise<void>;
-  close(options: { drainMs: number }): Promise<void>;
-}
+import { toldToStop } from './stop.ts';
 
 /**
  * Serves over standard input and output until the input ends or the process is told to stop
  * (SIGINT, SIGTERM), then drains and resolves. A second signal ends the process at once.
  */
-export async function serveStdio(served: Served, drainMs: number): Promise<void> {
+export async function serveStdio(served: Pick<Served, 'serve' | 'close'>, drainMs: number): Promise<void> {
   const transport = new StdioTransport(process.stdin, process.stdout);
-  const stopped = new Promise<void>((resolve) => {
+  const left = new Promise<void>((resolve) => {
     process.stdin.once('end', resolve).once('close', resolve);
     // The client has gone while we wrote.
     process.stdout.once('error', resolve);
-    let signals = 0;
-    const stop = () => (++signals > 1 ? process.exit(1) : resolve());
-    process.on('SIGINT', stop).on('SIGTERM', stop);
   });
+  const stopped = Promise.race([left, toldToStop()]);
   await served.serve(transport);
   await stopped;
   await served.close({ drainMs });

@@ -33,12 +33,24 @@ export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 type Result = Record<string, unknown>;
 
-/** What a server that runs tools as tasks declares (tasks, "Server Capabilities"). */
-export const CAPABILITIES = {
-  tools: {},
-  logging: {},
-  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
-} satisfies ServerCapabilities;
+/**
+ * What a server that runs tools as tasks declares (tasks, "Server Capabilities").
+ * @param listTasks whether the client may list its tasks
+ */
+export function capabilities(listTasks = true): ServerCapabilities {
+  return {
+    tools: {},
+    logging: {},
+    tasks: { ...(listTasks && { list: {} }), cancel: {}, requests: { tools: { call: {} } } },
+  };
+}
+
+export interface ConnectionOptions {
+  /** What the SDK server has of its own. */
+  ownTools?: OwnTools | undefined;
+  /** Whether the client may list its tasks; otherwise `tasks/list` is an unknown method. Default true. */
+  listTasks?: boolean;
+}
 
 /**
  * Speaks revision 2025-11-25 on one connection: `tools/list`, `tools/call` and `tasks/*` of an SDK
@@ -53,7 +65,7 @@ export class Connection {
   readonly #followers = new Map<string, Follower>();
   #transport: Transport | undefined;
 
-  constructor(server: Server, service: Service, ownTools?: OwnTools) {
+  constructor(server: Server, service: Service, { ownTools, listTasks = true }: ConnectionOptions = {}) {
     this.#server = server;
     this.#service = service;
     this.#ownTools = ownTools;
@@ -68,9 +80,11 @@ export class Connection {
     this.#handle(GetTaskPayloadRequestSchema, ({ params }, extra) =>
       this.#taskResult(owner(extra), params.taskId, extra),
     );
-    this.#handle(ListTasksRequestSchema, ({ params }, extra) =>
-      this.#listTasks(owner(extra), params?.cursor),
-    );
+    if (listTasks) {
+      this.#handle(ListTasksRequestSchema, ({ params }, extra) =>
+        this.#listTasks(owner(extra), params?.cursor),
+      );
+    }
     this.#handle(CancelTaskRequestSchema, ({ params }, extra) =>
       this.#cancelTask(owner(extra), params.taskId),
     );

@@ -12,7 +12,7 @@ import { TaskSubscription } from './2026-07-28-subscription.ts';
 import type { Service } from './service.ts';
 
 export interface HttpRequestOptions {
-  readonly authInfo?: AuthInfo;
+  readonly authInfo?: AuthInfo | undefined;
   /** The body, where it has been read. */
   readonly parsedBody?: unknown;
 }

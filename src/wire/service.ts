@@ -1,18 +1,10 @@
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { Log } from '../tasks/log.ts';
 import type { LookUps } from './look-ups.ts';
 import { IDEMPOTENCY_META } from './meta.ts';
+import type { Caller } from './owner.ts';
 import type { Toolbox } from './tools.ts';
-
-/** Who makes a request, as far as the transport knows. */
-export interface Caller {
-  /** A verified access token. */
-  readonly authInfo?: AuthInfo | undefined;
-  /** The HTTP session; there are none in 2026-07-28. */
-  readonly sessionId?: string | undefined;
-}
 
 /** What all the connections of a server share, whichever revision they speak. */
 export interface Service {

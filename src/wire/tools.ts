@@ -2,6 +2,7 @@ import type { Tool as ToolDefinition } from '@modelcontextprotocol/sdk/types.js'
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import type { TaskSupport } from '../tool.ts';
 import type { Call, Lane } from '../tasks/task.ts';
+import { isDeeperThan } from './depth.ts';
 
 /** Arguments that are nested deeper would overflow the stack of what checks and sends them. */
 const DEEPEST = 500;
@@ -60,14 +61,4 @@ export class Toolbox {
   call({ definition, lane, timeoutMs }: ServedTool, args: Readonly<Record<string, unknown>>): Call {
     return { tool: definition.name, args, lane, ...(timeoutMs !== undefined && { timeoutMs }) };
   }
-}
-
-/** Without recursion, for the sake of what it looks for. */
-function isDeeperThan(value: unknown, limit: number): boolean {
-  let level: unknown[] = [value];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > limit) return true;
-    level = level.flatMap((part) => (typeof part === 'object' && part !== null ? Object.values(part) : []));
-  }
-  return false;
 }
