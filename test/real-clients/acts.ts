@@ -16,7 +16,7 @@ export interface Act {
 export const answer: Answer = (fields) =>
   Object.fromEntries(fields.map((field) => [field, field === 'name' ? 'Ada' : true]));
 
-const done = (text: unknown) => ({ status: 'completed', text, isError: false });
+export const done = (text: unknown) => ({ status: 'completed', text, isError: false });
 const isError = (text: string) => ({ status: 'completed', text, isError: true });
 const failed = (message: string) => ({
   status: 'failed',

@@ -1,9 +1,11 @@
-import type { Generation, Means, RealClient } from './clients/client.ts';
-import { extTasks } from './clients/ext-tasks.ts';
-import { sdk1 } from './clients/sdk-1.ts';
-import { sdk2 } from './clients/sdk-2.ts';
+import type { Generation, Means, RealClient } from './client.ts';
+import { extTasks } from './ext-tasks.ts';
+import { sdk1 } from './sdk-1.ts';
+import { sdk2 } from './sdk-2.ts';
 
-interface Row {
+export const CLIENTS: readonly RealClient[] = [sdk1, sdk2, extTasks];
+
+export interface Row {
   readonly name: string;
   readonly client: RealClient;
   readonly generation: Generation;
@@ -11,7 +13,7 @@ interface Row {
 }
 
 /** Each client on each generation that it speaks. */
-export const ROWS: readonly Row[] = [sdk1, sdk2, extTasks].flatMap((client) =>
+export const ROWS: readonly Row[] = CLIENTS.flatMap((client) =>
   Object.entries(client.means).map(([generation, means]) => ({
     name: client.name,
     client,
