@@ -18,11 +18,13 @@ export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'crit
 
 /**
  * What the user is asked: to fill in a form, which has one level of strings, numbers, booleans and enums, or to visit
- * a page (2025-11-25, elicitation).
+ * a page (2025-11-25, elicitation). `key` is what clients of 2026-07-28 know the question by, one question of a run
+ * alone; without it the server makes one up.
  */
-export type InputRequest<Form extends z.ZodObject | object = z.ZodObject | object> =
+export type InputRequest<Form extends z.ZodObject | object = z.ZodObject | object> = { key?: string } & (
   | { mode?: 'form'; message: string; requestedSchema: Form }
-  | { mode: 'url'; message: string; url: string; elicitationId?: string };
+  | { mode: 'url'; message: string; url: string; elicitationId?: string }
+);
 
 /** What the user has done: `decline` is a no, and `cancel` no answer. A page that was visited gives no content. */
 export type InputAnswer<Content> =
@@ -55,6 +57,7 @@ export interface ToolContext {
    * Asks the user, by way of the client, and waits; another task has the thread's share of the processors meanwhile,
    * and `timeoutMs` does not run. With a zod object for `requestedSchema` the answer is checked and typed.
    * @throws {Error} when the client cannot ask, or answers with an error, or what the user entered does not fit
+   * @throws {TypeError} when `key` is empty, or another question of this run has it
    * @throws {DOMException} (`AbortError`) when the task is cancelled meanwhile
    */
   readonly input: {

@@ -11,6 +11,9 @@ type Limits = Required<
   Pick<HttpLimits, 'maxSessions' | 'maxSessionsPerOwner' | 'sessionIdleMs' | 'maxEvents' | 'maxEventBytes'>
 >;
 
+/** How long a client should wait before it opens a stream anew that has ended (2025-11-25, transports, "Sending Messages to the Server" 6). */
+const RECONNECT_MS = 1000;
+
 /** The sessions of clients that speak 2025-11-25 or before. */
 export class HttpSessions {
   readonly #served: Pick<Served, 'connect'>;
@@ -62,6 +65,7 @@ export class HttpSessions {
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       eventStore: events,
+      retryInterval: RECONNECT_MS,
       onsessioninitialized: () => void this.#sessions.set(id, session),
     });
     const session = new HttpSession(id, identity, transport, events, sessionIdleMs);

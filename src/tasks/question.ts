@@ -2,6 +2,8 @@
 export interface Question {
   readonly kind: 'input' | 'sample';
   readonly params: Readonly<Record<string, unknown>>;
+  /** What the run calls it, and no other of its questions. */
+  readonly key?: string;
 }
 
 /** One of a run's questions, which are counted from 1. */
@@ -12,7 +14,7 @@ export interface NumberedQuestion {
 
 /** What a question is called; no other of its run is called so. */
 export function keyOf({ number, question }: NumberedQuestion): string {
-  return `${question.kind}-${number}`;
+  return question.key ?? `${question.kind}-${number}`;
 }
 
 export type Answer =

@@ -7,16 +7,16 @@ import type { Service } from './service.ts';
 export class Endpoint {
   readonly #service: Service;
   readonly #requests: Requests;
-  readonly #http: HttpEndpoint;
+  #http: HttpEndpoint | undefined;
   readonly #channels = new Set<ChannelEndpoint>();
 
   constructor(service: Service) {
     this.#service = service;
     this.#requests = new Requests(service);
-    this.#http = new HttpEndpoint(service, this.#requests);
   }
 
   fetch(request: Request, options: HttpRequestOptions): Promise<Response> {
+    this.#http ??= new HttpEndpoint(this.#service, this.#requests);
     return this.#http.fetch(request, options);
   }
 
@@ -29,6 +29,6 @@ export class Endpoint {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#http, ...this.#channels].map((endpoint) => endpoint.close()));
+    await Promise.all([this.#http?.close(), ...[...this.#channels].map((channel) => channel.close())]);
   }
 }

@@ -7,6 +7,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { hasTasks, missingTasks, type Requests } from './2026-07-28.ts';
 import { taskListenOf, withTasks, type TaskListen } from './2026-07-28-listen.ts';
+import { withParamHeaders } from './2026-07-28-param-headers.ts';
 import { TaskSubscription } from './2026-07-28-subscription.ts';
 import type { Service } from './service.ts';
 
@@ -30,7 +31,10 @@ export class HttpEndpoint {
       legacy: 'reject',
       onerror: (error: Error) => service.log.info({ err: error }, 'a request was not served'),
     } as const;
-    this.#handler = createMcpHandler(() => requests.server(), options);
+    this.#handler = createMcpHandler(
+      withParamHeaders(service, () => requests.server()),
+      options,
+    );
     // The SDK ends a stream on which it has nothing to send: this one might, as far as it knows.
     this.#listener = createMcpHandler(
       () => new Server(service.info, { capabilities: { tools: { listChanged: true } } }),

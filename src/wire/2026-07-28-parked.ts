@@ -4,7 +4,7 @@ import type { Engine } from '../tasks/engine.ts';
 import type { RunObserver, TaskView } from '../tasks/observer.ts';
 import type { Answer, PendingQuestion } from '../tasks/question.ts';
 import type { NewTask, TerminalTask } from '../tasks/task.ts';
-import { incapable } from './questions.ts';
+import { Refusals } from './2026-07-28-refusals.ts';
 import { ROUND_MS } from './2026-07-28-rounds.ts';
 
 /** What came of a plain call so far: its end, or what it asks. */
@@ -41,6 +41,7 @@ export class ParkedCalls {
 /** A plain call over several requests: one at a time waits for its end, or for what it asks next. */
 export class ParkedCall {
   readonly id = randomUUID();
+  readonly refusals = new Refusals();
   readonly #stop = new AbortController();
   readonly #ended: Promise<TerminalTask>;
   #request: Request | undefined;
@@ -106,8 +107,8 @@ export class ParkedCall {
   }
 
   #asked(pending: PendingQuestion): void {
-    const problem = incapable(pending.question, this.#capabilities);
-    if (problem !== undefined) return pending.answer({ type: 'error', message: problem });
+    const refusal = this.refusals.answer(pending.question, this.#capabilities);
+    if (refusal !== undefined) return pending.answer(refusal);
     this.#questions.push(pending);
     setImmediate(() => this.#wake());
   }

@@ -125,7 +125,7 @@ export class Requests {
     }
     if (tool.prepares) {
       const entries = fillIn(state?.step === 'prepare' ? state.answers : [], answers);
-      const prepared = await prepare(engine, { owner, call, entries }, stream);
+      const prepared = await prepare(engine, { owner, call, entries, given: answers }, stream);
       if (prepared.type === 'ended') return encodeResult(prepared.task);
       if (prepared.type === 'asks') {
         const questions = prepared.questions.map((asked) => ({ ...asked, key: keyOf(asked) }));
@@ -146,7 +146,10 @@ export class Requests {
 
   async #advance(call: ParkedCall, request: Request, of: string): Promise<Result> {
     const stop = await call.next(request);
-    if ('task' in stop) return encodeResult(stop.task);
+    if ('task' in stop) {
+      call.refusals.check(stop.task.outcome);
+      return encodeResult(stop.task);
+    }
     return this.#states.ask({ of, step: 'run', run: call.id }, encodeQuestions(stop.questions));
   }
 
@@ -167,10 +170,11 @@ export class Requests {
     const answers = answersOf(inputResponses);
     const owner = this.#ownerOf(context);
     await lookUps.make(owner, () => engine.answer(owner, taskId, answers));
-    const unread = [
-      ...Object.keys(inputResponses).filter((key) => !answers.has(key)),
-      ...droppedInputResponseKeys,
-    ];
+    // What is for no question that is open is passed over (ext-tasks, "Task Update Requests").
+    const { questions = [] } = await engine.get(owner, taskId);
+    const unread = [...Object.keys(inputResponses), ...droppedInputResponseKeys].filter(
+      (key) => !answers.has(key) && questions.some((question) => question.key === key),
+    );
     if (unread.length > 0) {
       log.warn({ taskId, owner, keys: unread }, 'input responses are no results of what was asked');
       const message = `params.inputResponses.${unread[0]}: expected the result of an input request: an action, or a role with content`;

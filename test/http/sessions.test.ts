@@ -87,6 +87,12 @@ describe('A session (2025-11-25, transports, "Session Management")', () => {
     expect((await peer.ask('ping'))['result']).toEqual({});
   });
 
+  it('tells on each stream, before all else, from where to resume it and when', async () => {
+    const { url } = await serveOnce();
+    const response = await (await HttpPeer.open(url)).post({ jsonrpc: '2.0', id: 9, method: 'ping' });
+    await expect(response.text()).resolves.toMatch(/^id: \S+\nretry: \d+\ndata: *\n\n/);
+  });
+
   it('is one of 2025-11-25: GET and DELETE are no methods of later revisions, 405', async () => {
     const { url } = await serveOnce();
     const peer = new HttpPeer(url, { 'mcp-protocol-version': '2026-07-28' });

@@ -38,6 +38,14 @@ const tools = {
   'direct.js': toolSource(
     `task: 'forbidden', prepare: async (_, { input }) => (await ${ask('Who?')}).content, run: (prepared) => prepared`,
   ),
+  'named.js': toolSource(`
+    prepare: async (_, { input }) => (await input({ key: 'who', message: 'Who?', requestedSchema: ${SCHEMA} })).content,
+    run: (prepared) => prepared`),
+  'misnamed.js': toolSource(`
+    input: z.object({ how: z.enum(['twice', 'reserved', 'nameless']) }),
+    run: ({ how }, { input }) => Promise.all(
+      { twice: ['who', 'who'], reserved: ['input-2'], nameless: [''] }[how].map((key) =>
+        input({ key, message: 'Who?', requestedSchema: ${SCHEMA} })))`),
   // Asks while it runs.
   'midway.js': toolSource(`run: async (_, { input, progress }) => {
     progress(1);
@@ -145,9 +153,37 @@ describe.each(['HTTP', 'a channel'] as const)('2026-07-28 over %s, a tool that a
     await expect(call('lenient', {}, { elicitation: {} })).resolves.toMatchObject({
       structuredContent: { sampled: false, message: 'The client does not support sampling' },
     });
-    await expect(call('both', {}, {})).resolves.toMatchObject({
-      isError: true,
-      content: [{ text: expect.stringContaining('does not support elicitation') }],
+  });
+
+  it.each(['both', 'midway'])('refuses a client that it cannot do without: %s', async (name) => {
+    await expect(call(name, {}, {})).resolves.toMatchObject({
+      code: -32021,
+      message: expect.stringContaining('does not support elicitation'),
+      data: { requiredCapabilities: { elicitation: { form: {} } } },
+    });
+  });
+
+  it('may name its questions, and takes an answer that comes before it has asked', async () => {
+    const { inputRequests, requestState } = await call('named', {}, PLAIN);
+    expect(inputRequests).toMatchObject({ who: { method: 'elicitation/create' } });
+    const inputResponses = { who: accept('Ann'), nobody: accept('?') };
+    for (const params of [{ inputResponses, requestState }, { inputResponses }]) {
+      await expect(call('named', params, PLAIN)).resolves.toMatchObject({
+        structuredContent: { value: 'Ann' },
+      });
+    }
+  });
+
+  it.each([
+    ['twice', 'the key "who" is another question\'s'],
+    ['reserved', 'keys such as "input-2" are the server\'s'],
+    ['nameless', 'must be a string that is not empty'],
+  ])('may not give a question a key that tells it from no other: %s', async (how, problem) => {
+    const { taskId } = (await call('misnamed', { arguments: { how } })) as { taskId: string };
+    const asked = await peer.request('tasks/update', { taskId, inputResponses: { who: accept('Ann') } });
+    expect(asked.error).toBeUndefined();
+    await expect(reached(taskId, 'completed')).resolves.toMatchObject({
+      result: { isError: true, content: [{ text: expect.stringContaining(problem) }] },
     });
   });
 
@@ -210,6 +246,7 @@ describe.each(['HTTP', 'a channel'] as const)('2026-07-28 over %s, a tool that a
     });
     const update = (inputResponses: Json) => peer.request('tasks/update', { taskId, inputResponses });
     await expect(update({ 'input-7': accept('?') })).resolves.toHaveProperty('result.resultType', 'complete');
+    await expect(update({ 'input-7': { no: 1 } })).resolves.toHaveProperty('result.resultType', 'complete');
     const wrong = await update({ 'input-1': { no: 1 } });
     expect(wrong.error).toMatchObject({ code: -32602, message: expect.stringContaining('input-1') });
     await update({ 'input-1': accept('one') });

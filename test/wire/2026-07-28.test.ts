@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createServer, type TaskServer } from 'mcp-taskpool';
+import { folderWith, toolSource } from '../folder.ts';
 import { newGate } from './fixtures.ts';
 import { modernPeer, send, ALL, SUBSCRIPTION_ID, TASKS, type ModernPeer } from './modern-peer.ts';
 import type { Json } from './peer.ts';
@@ -294,6 +295,26 @@ describe('2026-07-28 over HTTP', () => {
     listen['params']._meta['io.modelcontextprotocol/clientCapabilities'] = {};
     expect((await send(server, listen)).status).toBe(400);
     expect((await send(server, message('tasks/list', {}))).status).toBe(404);
+  });
+
+  it.each([
+    ['is missing', {}, 400],
+    ['says something else', { 'mcp-param-region': 'there' }, 400],
+    ['is not what it says it is', { 'mcp-param-region': '=?base64?aGV!yZQ==?=' }, 400],
+    ['repeats it', { 'mcp-param-region': 'here' }, 200],
+    ['repeats it in base64', { 'mcp-param-region': `=?base64?${btoa('here')}?=` }, 200],
+  ])('compares an argument with its header, which %s', async (_, headers, status) => {
+    const folder = await folderWith({
+      'locate.js': toolSource(
+        "input: z.object({ region: z.string().meta({ 'x-mcp-header': 'Region' }) }), run: ({ region }) => region",
+      ),
+    });
+    const server = await createServer({ tools: folder, threads: 1 });
+    onTestFinished(() => server.close({ drainMs: 0 }));
+    const call = message('tools/call', { name: 'locate', arguments: { region: 'here' } });
+    const response = await send(server, call, { headers });
+    expect(response.status).toBe(status);
+    await expect(response.text()).resolves.toContain(status === 400 ? '-32020' : '"taskId"');
   });
 
   it('keeps tasks of one token from another, to the byte', async () => {

@@ -17,6 +17,9 @@ const LEVELS: readonly LogLevel[] = [
   'emergency',
 ];
 
+/** The keys of questions to which the tool gives none. */
+const OWN_KEY = /^(input|sample)-\d+$/;
+
 /** What one call of a tool is given. The parts are made when the tool first asks for them: many never do. */
 export class CallContext implements ToolContext {
   readonly taskId: string;
@@ -35,6 +38,7 @@ export class CallContext implements ToolContext {
   readonly #rehearsal: Rehearsal | undefined;
   #lastAsk = 0;
   readonly #unsent: Ask[] = [];
+  readonly #keys = new Set<string>();
   #closed = false;
 
   constructor(
@@ -71,7 +75,9 @@ export class CallContext implements ToolContext {
 
   readonly input = async (request: InputRequest): Promise<never> => {
     const { schema, params } = encodeInput(request);
-    const result = await this.#ask({ kind: 'input', params });
+    const { key } = request;
+    if (key !== undefined) this.#take(key);
+    const result = await this.#ask({ kind: 'input', params, ...(key !== undefined && { key }) });
     return decodeInput(result, schema) as never;
   };
 
@@ -95,6 +101,16 @@ export class CallContext implements ToolContext {
     this.#asks.delete(ask);
     if (answer.type === 'answer') asked?.resolve(answer.result);
     else asked?.reject(new Error(answer.message));
+  }
+
+  /** A client takes a question that has the key of another for that other one. */
+  #take(key: string): void {
+    if (typeof key !== 'string' || key === '')
+      throw new TypeError('input: `key` must be a string that is not empty');
+    if (OWN_KEY.test(key)) throw new TypeError(`input: keys such as ${JSON.stringify(key)} are the server's`);
+    if (this.#keys.has(key))
+      throw new TypeError(`input: the key ${JSON.stringify(key)} is another question's`);
+    this.#keys.add(key);
   }
 
   #ask(question: Question): Promise<Readonly<Record<string, unknown>>> {
