@@ -1,14 +1,13 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import { Hono, type Context, type MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { ErrorCode } from '../errors.ts';
 import { defaultOwner } from '../wire/owner.ts';
 import type { Authenticate } from './bearer.ts';
 import { isModern, namesModern } from './era.ts';
 import { refuse, unknownSession } from './http-answers.ts';
-import { headersRefusal, readMessage, tooLarge } from './http-body.ts';
+import { headersRefusal, readMessage } from './http-body.ts';
 import { AllowedNames } from './http-hosts.ts';
 import type { CheckedHttpOptions } from './http-options.ts';
 import type { HttpSession } from './http-session.ts';
@@ -65,20 +64,8 @@ export function httpApp(
   if (options.publicUrl !== undefined) app.get(`${WELL_KNOWN}${options.publicUrl.pathname}`, metadata);
 
   app.use(ENDPOINT, admit(authenticate, sessions, limits));
-  const limitChunks = bodyLimit({
-    maxSize: limits.maxBodyBytes,
-    onError: () => tooLarge(limits.maxBodyBytes),
-  });
-  app.post(ENDPOINT, async (c, next) => {
-    const refusal = headersRefusal(c.req.raw);
-    if (refusal !== undefined) return refusal;
-    // Node sees to it that a body has the length it says.
-    const length = c.req.header('content-length');
-    if (length === undefined) return limitChunks(c, next);
-    return Number(length) > limits.maxBodyBytes ? tooLarge(limits.maxBodyBytes) : next();
-  });
   app.post(ENDPOINT, async (c) => {
-    const message = await readMessage(c.req.raw, limits.maxDepth);
+    const message = headersRefusal(c.req.raw) ?? (await readMessage(c.req.raw, limits));
     if (message instanceof Response) return message;
     const authInfo = c.get('authInfo');
     const request = c.req.raw;

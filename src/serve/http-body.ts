@@ -1,6 +1,7 @@
 import { ErrorCode } from '../errors.ts';
 import { isDeeperThan } from '../wire/depth.ts';
 import { refuse } from './http-answers.ts';
+import type { CheckedHttpOptions } from './http-options.ts';
 import { idOf, problemOf } from './message.ts';
 
 /** Why a POST is refused before its body is read. */
@@ -17,16 +18,13 @@ export function headersRefusal(request: Request): Response | undefined {
   return undefined;
 }
 
-export function tooLarge(maxBytes: number): Response {
-  return refuse(413, { message: `The body is larger than ${maxBytes} bytes` });
-}
-
-/** Reads a body whose size has been checked: one JSON-RPC message, that no SDK has seen yet. */
+/** Reads a body: one JSON-RPC message, of a size and depth that can be given to an SDK. */
 export async function readMessage(
   request: Request,
-  maxDepth: number,
+  { maxBodyBytes, maxDepth }: Pick<CheckedHttpOptions['limits'], 'maxBodyBytes' | 'maxDepth'>,
 ): Promise<Record<string, unknown> | Response> {
-  const body = await request.text();
+  const body = await readText(request, maxBodyBytes);
+  if (body === undefined) return refuse(413, { message: `The body is larger than ${maxBodyBytes} bytes` });
   let message: unknown;
   try {
     message = JSON.parse(body);
@@ -37,4 +35,20 @@ export async function readMessage(
   const problem = isDeeperThan(message, maxDepth) ? `nested deeper than ${maxDepth}` : problemOf(message);
   if (problem === undefined) return message as Record<string, unknown>;
   return refuse(400, { code: ErrorCode.invalidRequest, message: problem, id: idOf(message) });
+}
+
+/** Undefined where there is more than this; it is not read on. */
+async function readText(request: Request, maxBytes: number): Promise<string | undefined> {
+  const length = request.headers.get('content-length');
+  // Node sees to it that a body has the length it says.
+  if (length !== null) return Number(length) > maxBytes ? undefined : request.text();
+  // Hono's own limit makes a copy of the request, which @hono/node-server's cannot be made of.
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.length;
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
