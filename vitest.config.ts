@@ -1,8 +1,10 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // What these need is installed apart; see its own configuration.
+    exclude: [...configDefaults.exclude, 'test/conformance/**'],
     pool: 'forks',
     // Each test file starts threads and processes of its own.
     maxWorkers: 2,
