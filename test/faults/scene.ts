@@ -9,6 +9,7 @@ import { TaskClient, type TaskSnapshot, type ToolTask } from 'mcp-taskpool/clien
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { toolSource } from '../folder.ts';
 import { ChildTransport } from './child-transport.ts';
+import { Control } from './control.ts';
 import { Pings } from './pings.ts';
 
 const FOLDERS = fileURLToPath(new URL('../../dist/test-folders/', import.meta.url));
@@ -40,6 +41,10 @@ export interface SceneOptions {
 }
 
 const GRACE_MS = 50;
+
+/** One for all scenes of a file. */
+const control = new Control();
+afterAll(() => control.close());
 
 /** Two tools that every scene has: one that runs all along, and one that runs after. */
 const CAST = {
@@ -102,6 +107,11 @@ export class Scene {
   /** The server's process; over stdio only. */
   get child(): ChildTransport {
     return this.#child!;
+  }
+
+  /** The process of the server. */
+  get pid(): number {
+    return this.#child?.pid ?? process.pid;
   }
 
   /** The server; in memory only. */
@@ -230,7 +240,7 @@ export class Scene {
     const gate = join(this.#folder, `gate-${seed}`);
     const other = client.startTask('stand_by', { seed, gate });
     await other.wait({ status: 'working' });
-    const pings = new Pings(client);
+    const pings = await Pings.start(client, control, this.pid);
     let value: T;
     let next: Promise<unknown>;
     try {
@@ -254,7 +264,6 @@ export class Scene {
       );
       expect([expected, expect.stringMatching(/stand_by did not finish/)]).toContainEqual(end);
     }
-    pings.check();
     expect(this.#child?.strayLines ?? []).toEqual([]);
     return value;
   }
