@@ -20,15 +20,16 @@ export interface Request {
 
 /** Plain calls whose tool waits for answers, between the request that was told so and the one that brings them. */
 export class ParkedCalls {
-  readonly #engine: Engine;
+  readonly #service: { readonly engine: Engine };
   readonly #calls = new Map<string, ParkedCall>();
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  /** @param service has its engine when there is a call: the first answers come before */
+  constructor(service: { readonly engine: Engine }) {
+    this.#service = service;
   }
 
   start(wanted: NewTask, request: Request): ParkedCall {
-    const call = new ParkedCall(this.#engine, wanted, request, () => this.#calls.delete(call.id));
+    const call = new ParkedCall(this.#service.engine, wanted, request, () => this.#calls.delete(call.id));
     this.#calls.set(call.id, call);
     return call;
   }

@@ -50,7 +50,7 @@ export class Requests {
 
   constructor(service: Service) {
     this.#service = service;
-    this.#parked = new ParkedCalls(service.engine);
+    this.#parked = new ParkedCalls(service);
   }
 
   /** An SDK server that answers from here: for one request over HTTP, or one connection over stdio. */

@@ -12,6 +12,8 @@ import type { DetailedTask, InputRequests } from './schemas.ts';
 const MAX_LOST = 8;
 const PAUSE_MS = 500;
 const MAX_PAUSE_MS = 30_000;
+/** How long a question that this client has declared no handler for may stay, before its result is given up. */
+const UNDECLARED_MS = 1000;
 
 /** What is known of one task's questions. */
 interface Asked {
@@ -113,17 +115,9 @@ export class TaskInputs {
       Object.entries(questions).map(async ([key, question]) => {
         const stop = new AbortController();
         asked.keys.set(key, stop);
-        const { signal } = stop;
-        try {
-          const reply = answerQuestion(question, this.#options, { signal, taskId });
-          return [key, await unlessAborted(reply, signal)] as const;
-        } catch (error) {
-          if (signal.aborted) return undefined;
-          const reply = this.#unanswered(taskId, asked, question.method, error as Error);
-          return reply && ([key, reply] as const);
-        } finally {
-          asked.keys.set(key, undefined);
-        }
+        const reply = await this.#reply(taskId, asked, question, stop.signal);
+        if (reply !== 'undeclared') asked.keys.set(key, undefined);
+        return typeof reply === 'object' ? ([key, reply] as const) : undefined;
       }),
     );
     const answers = replies.filter((reply) => reply !== undefined);
@@ -136,12 +130,30 @@ export class TaskInputs {
     }
   }
 
-  #unanswered(taskId: string, asked: Asked, method: string, error: Error): Reply | undefined {
-    this.#connection.fail(error);
-    if (method === 'elicitation/create' && !(error instanceof InvalidAnswerError))
-      return { action: 'cancel' };
-    this.#fail(taskId, asked, error);
-    return undefined;
+  /** The handler's answer; undefined where it has none, or the server has taken the question back. */
+  async #reply(
+    taskId: string,
+    asked: Asked,
+    question: InputRequests[string],
+    signal: AbortSignal,
+  ): Promise<Reply | 'undeclared' | undefined> {
+    try {
+      return await unlessAborted(answerQuestion(question, this.#options, { signal, taskId }), signal);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      if (error instanceof InvalidAnswerError) {
+        // A server that sees so, too, answers it by itself.
+        sleep(UNDECLARED_MS, signal).then(
+          () => this.#fail(taskId, asked, error),
+          () => {},
+        );
+        return 'undeclared';
+      }
+      this.#connection.fail(error as Error);
+      if (question.method === 'elicitation/create') return { action: 'cancel' };
+      this.#fail(taskId, asked, error as Error);
+      return undefined;
+    }
   }
 
   #fail(taskId: string, asked: Asked, error: Error): void {

@@ -1,8 +1,10 @@
 import { EmptyResultSchema, type CallToolResult, type Tool } from '@modelcontextprotocol/sdk/types.js';
+import { TASK_META } from '../../wire/meta.ts';
 import { onAbort } from '../abort.ts';
 import type { AnswerOptions } from '../answers.ts';
 import { InvalidAnswerError, TaskCancelledError, TaskError, unsupported } from '../errors.ts';
 import { QUICK_MS } from '../limits.ts';
+import { metaOf } from '../result.ts';
 import { isTerminal, toSnapshot, type TaskSnapshot } from '../snapshot.ts';
 import { parseAnswer } from '../schema.ts';
 import type { ProgressTokens } from '../progress-tokens.ts';
@@ -165,8 +167,12 @@ export class ModernWire implements Wire {
 function outcomeOf(task: DetailedTask): CallToolResult {
   const { taskId } = task;
   switch (task.status) {
-    case 'completed':
-      return parseAnswer('tasks/get', ToolResultSchema, task.result);
+    case 'completed': {
+      const result = parseAnswer('tasks/get', ToolResultSchema, task.result);
+      // What an mcp-taskpool server says of the task is said with the task.
+      const meta = metaOf(task as { _meta?: unknown });
+      return meta === undefined ? result : { ...result, _meta: { [TASK_META]: meta, ...result._meta } };
+    }
     case 'failed': {
       const { code, message, data } = task.error;
       throw new TaskError(code, message, { data, taskId });
