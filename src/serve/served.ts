@@ -3,8 +3,6 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 
 /** What is served; the server behind every transport. */
 export interface Served {
-  /** Speaks every revision on a transport that stays, such as stdio. */
-  serve(transport: Transport): Promise<void>;
   /** Speaks a revision that has sessions, 2025-11-25 and before, on a transport. */
   connect(transport: Transport, options?: ConnectOptions): Promise<unknown>;
   /** Answers one request of revision 2026-07-28 or later. */
