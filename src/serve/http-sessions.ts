@@ -70,7 +70,7 @@ export class HttpSessions {
       this.#counted(identity, -1);
       session.ended();
     };
-    // Who has nothing but a session cannot be told from another who has heard of it.
+    // Those who cannot be told apart for sure get no list (2025-11-25, tasks, "Task Isolation and Access Control").
     const options = { listTasks: identity !== undefined };
     await this.#served.connect(new SessionTransport(transport, () => session.answered()), options);
     return session;

@@ -1,9 +1,11 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { serveHttp, type Served } from 'mcp-taskpool';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { folderWith, toolSource } from '../folder.ts';
 import { newGate, until } from '../wire/fixtures.ts';
 import { callParams, type Json } from '../wire/peer.ts';
-import { HttpPeer, serveOnce, SseStream } from './http-peer.ts';
+import { HttpPeer, SseStream } from './http-peer.ts';
+import { serveAlone, serveOnce } from './serve.ts';
 
 const methodOf = ({ message }: { message: Json }) => message['method'] as string;
 
@@ -60,7 +62,7 @@ describe('Resumption (2025-11-25, transports, "Resumability and Redelivery")', (
   });
 
   it("sends a call's progress and response on the stream that is resumed, not on another", async () => {
-    const { url } = await serveOnce({}, { threads: 2 });
+    const { url } = await serveAlone({}, { threads: 2 });
     const peer = await HttpPeer.open(url);
     const [gate, other] = [await newGate(), await newGate()];
     const stream = await call(peer, 'one', 'wait_for_file', { path: gate.path });
@@ -76,7 +78,7 @@ describe('Resumption (2025-11-25, transports, "Resumability and Redelivery")', (
   });
 
   it('sends a response that came while nobody listened, and ends the stream', async () => {
-    const { url, server } = await serveOnce();
+    const { url, server } = await serveAlone();
     const peer = await HttpPeer.open(url);
     const gate = await newGate();
     const response = await peer.post({
@@ -154,6 +156,38 @@ describe('Resumption (2025-11-25, transports, "Resumability and Redelivery")', (
     const later = await peer.start('echo', { text: 'later' });
     while (methodOf(await again.message()) !== 'notifications/tasks/status');
     expect(await peer.ask('tasks/result', { taskId: later })).toHaveProperty('result');
+  });
+});
+
+describe('A question of a task', () => {
+  const tools = {
+    'confirm.js': toolSource(
+      `run: async (_, { input }) =>
+        (await input({ message: 'Sure?', requestedSchema: z.object({ sure: z.boolean() }) })).content.sure ? 'yes' : 'no'`,
+    ),
+  };
+
+  it('is put again to who asks for the result again, when the stream it was put on was cut', async () => {
+    const { url } = await serveAlone({}, { tools: await folderWith(tools) });
+    const peer = await HttpPeer.open(url, {}, { elicitation: {} });
+    const taskId = await peer.start('confirm');
+    const result = async (id: string) => {
+      const response = await peer.post({ jsonrpc: '2.0', id, method: 'tasks/result', params: { taskId } });
+      const stream = new SseStream(response);
+      let { message } = await stream.message();
+      while (message['method'] !== 'elicitation/create') ({ message } = await stream.message());
+      return { stream, message };
+    };
+    const first = await result('first');
+    expect(first.message['params']).toMatchObject({ message: 'Sure?' });
+    await first.stream.cancel();
+    const second = await result('second');
+    expect(second.message['params']).toEqual(first.message['params']);
+    const answer = { action: 'accept', content: { sure: true } };
+    const { status } = await peer.post({ jsonrpc: '2.0', id: second.message['id'], result: answer });
+    expect(status).toBe(202);
+    const last = (await second.stream.rest()).at(-1);
+    expect(last).toMatchObject({ id: 'second', result: { content: [{ text: 'yes' }] } });
   });
 });
 
