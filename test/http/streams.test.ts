@@ -26,6 +26,27 @@ describe('The standalone stream (2025-11-25, transports, "Listening for Messages
     expect(message).toMatchObject({ method: 'notifications/tasks/status', params: { taskId } });
   });
 
+  it('carries what came before somebody listened, once', async () => {
+    const { url } = await serveOnce();
+    const peer = await HttpPeer.open(url);
+    const missed = await peer.start('echo', { text: 'missed' });
+    await peer.ask('tasks/result', { taskId: missed });
+    const heard = async (stream: SseStream, taskId: string) => {
+      const heard: Json[] = [];
+      const isEnd = ({ params }: Json) => params.taskId === taskId && params.status === 'completed';
+      while (!heard.some(isEnd)) heard.push((await stream.message()).message);
+      return new Set(heard.map(({ params }) => params.taskId as string));
+    };
+    const stream = await peer.listen();
+    expect(await heard(stream, missed)).toEqual(new Set([missed]));
+    await stream.cancel();
+    let again: Response;
+    // Once the server has seen that the first is over.
+    await until(async () => (again = await peer.fetch('GET')).ok);
+    const later = await peer.start('echo', { text: 'later' });
+    expect(await heard(new SseStream(again!), later)).toEqual(new Set([later]));
+  });
+
   it('is one a session: 409', async () => {
     const { url } = await serveOnce();
     const peer = await HttpPeer.open(url);
