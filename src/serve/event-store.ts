@@ -1,6 +1,9 @@
 import type { EventStore } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 
+/** What the SDK calls the stream of what belongs to no request. */
+export const STANDALONE = '_GET_stream';
+
 interface StoredEvent {
   readonly streamId: string;
   readonly json: string;
@@ -34,11 +37,16 @@ export class RecentEvents implements EventStore {
   readonly #events = new Map<number, StoredEvent>();
   /** Each stream that can be resumed, and the number of its latest message that is not kept any more. */
   readonly #streams = new Map<string, number>();
+  readonly #isListening: () => boolean;
   #last = 0;
+  /** The latest message of the standalone stream that somebody listened to. */
+  #heard = 0;
   #bytes = 0;
 
-  constructor(limits: Limits) {
+  /** @param isListening whether the standalone stream is open */
+  constructor(limits: Limits, isListening: () => boolean) {
     this.#limits = limits;
+    this.#isListening = isListening;
   }
 
   async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
@@ -46,6 +54,7 @@ export class RecentEvents implements EventStore {
     if (!this.#streams.has(streamId)) this.#open(streamId, number);
     // The SDK opens a stream with an empty message, to tell its id.
     if ('jsonrpc' in message) this.#keep(number, streamId, message);
+    if (streamId === STANDALONE && this.#isListening()) this.#heard = number;
     return `${streamId}_${number}`;
   }
 
@@ -61,6 +70,19 @@ export class RecentEvents implements EventStore {
       .filter(([other]) => other > number)
       .map(([other, { json }]) => ({ id: `${streamId}_${other}`, json }));
     return { streamId, events, isOver: own.some(([, { isLast }]) => isLast) };
+  }
+
+  /**
+   * The event after which nobody has listened to the standalone stream, for one who begins to; undefined where
+   * there has been nothing to hear. It is told once.
+   */
+  unheard(): string | undefined {
+    const from = Math.max(this.#heard, this.#streams.get(STANDALONE) ?? Infinity);
+    this.#heard = this.#last;
+    const isThere = [...this.#events].some(
+      ([number, event]) => number > from && event.streamId === STANDALONE,
+    );
+    return isThere ? `${STANDALONE}_${from}` : undefined;
   }
 
   async replayEventsAfter(

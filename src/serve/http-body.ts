@@ -23,7 +23,13 @@ export async function readMessage(
   request: Request,
   { maxBodyBytes, maxDepth }: Pick<CheckedHttpOptions['limits'], 'maxBodyBytes' | 'maxDepth'>,
 ): Promise<Record<string, unknown> | Response> {
-  const body = await readText(request, maxBodyBytes);
+  let body: string | undefined;
+  try {
+    body = await readText(request, maxBodyBytes);
+  } catch {
+    // Its client has gone, and hears nothing of this.
+    return refuse(400, { code: ErrorCode.parseError, message: 'The body has not arrived whole' });
+  }
   if (body === undefined) return refuse(413, { message: `The body is larger than ${maxBodyBytes} bytes` });
   let message: unknown;
   try {
@@ -32,7 +38,9 @@ export async function readMessage(
     const problem = `The body is not JSON: ${(error as Error).message}`;
     return refuse(400, { code: ErrorCode.parseError, message: problem });
   }
-  const problem = isDeeperThan(message, maxDepth) ? `nested deeper than ${maxDepth}` : problemOf(message);
+  // Each level takes two characters: most bodies are too short to be looked at.
+  const isTooDeep = body.length > 2 * maxDepth && isDeeperThan(message, maxDepth);
+  const problem = isTooDeep ? `nested deeper than ${maxDepth}` : problemOf(message);
   if (problem === undefined) return message as Record<string, unknown>;
   return refuse(400, { code: ErrorCode.invalidRequest, message: problem, id: idOf(message) });
 }

@@ -1,23 +1,16 @@
-import { BlockList, isIP } from 'node:net';
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8);
-LOOPBACK.addAddress('::1', 'ipv6');
-const WILDCARD = new BlockList();
-WILDCARD.addAddress('0.0.0.0');
-WILDCARD.addAddress('::', 'ipv6');
+import { isIP, isIPv4 } from 'node:net';
 
 /** `name`, `name:port` or `[address]:port`. */
 const HOST = /^(?:\[([\da-f:.]+)\]|([^\s:/@?#\\[\]]+))(?::\d+)?$/i;
 
 /** Whether only this machine can reach what listens there. */
 export function isLoopback(host: string): boolean {
-  return host.toLowerCase() === 'localhost' || has(LOOPBACK, host);
+  return host.toLowerCase() === 'localhost' || host === '::1' || (host.startsWith('127.') && isIPv4(host));
 }
 
 /** Whether it stands for every address of the machine. */
 export function isWildcard(host: string): boolean {
-  return host === '' || has(WILDCARD, host);
+  return host === '' || host === '0.0.0.0' || host === '::';
 }
 
 export interface Names {
@@ -62,9 +55,4 @@ export class AllowedNames {
     const host = match === null ? null : HOST.exec(match[1]!);
     return host !== null && isLoopback((host[1] ?? host[2])!);
   }
-}
-
-function has(list: BlockList, host: string): boolean {
-  const version = isIP(host);
-  return version !== 0 && list.check(host, version === 4 ? 'ipv4' : 'ipv6');
 }

@@ -1,11 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import type { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
-import type { RecentEvents, Rest } from './event-store.ts';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { RecentEvents, STANDALONE, type Rest } from './event-store.ts';
 import { refuse } from './http-answers.ts';
+import type { HttpLimits } from './http-options.ts';
+import { SessionTransport } from './session-transport.ts';
 
 /** How long a session that is closed waits for the answers that are being sent. */
 const ANSWER_MS = 1000;
+
+/** How long a client should wait before it opens a stream anew that has ended (2025-11-25, transports, "Sending Messages to the Server" 6). */
+const RECONNECT_MS = 1000;
 
 /** One exchange of HTTP. */
 export interface Exchange {
@@ -16,12 +23,20 @@ export interface Exchange {
   readonly message?: Record<string, unknown>;
 }
 
+export type SessionLimits = Required<Pick<HttpLimits, 'sessionIdleMs' | 'maxEvents' | 'maxEventBytes'>>;
+
+interface Hooks {
+  /** The client has been given the session. */
+  readonly begun: () => void;
+  readonly ended: () => void;
+}
+
 /**
  * A session of a client (2025-11-25, transports, "Session Management"): it lives until it is ended or nothing has
  * been open for a while. What its requests started outlives it.
  */
 export class HttpSession {
-  readonly id: string;
+  readonly id = randomUUID();
   /** Whose it is; undefined where nobody says who they are. */
   readonly identity: string | undefined;
   readonly #transport: WebStandardStreamableHTTPServerTransport;
@@ -30,43 +45,54 @@ export class HttpSession {
   #idle: NodeJS.Timeout | undefined;
   #hasEnded = false;
   #open = 0;
+  /** How often the standalone stream is. */
+  #listening = 0;
   /** Requests whose answer has not been sent. */
   #unanswered = 0;
   #answered: (() => void) | undefined;
 
   constructor(
-    id: string,
+    Transport: typeof WebStandardStreamableHTTPServerTransport,
     identity: string | undefined,
-    transport: WebStandardStreamableHTTPServerTransport,
-    events: RecentEvents,
-    idleMs: number,
+    { sessionIdleMs, maxEvents, maxEventBytes: maxBytes }: SessionLimits,
+    { begun, ended }: Hooks,
   ) {
-    this.id = id;
     this.identity = identity;
-    this.#transport = transport;
-    this.#events = events;
-    this.#idleMs = idleMs;
+    this.#idleMs = sessionIdleMs;
+    this.#events = new RecentEvents({ maxEvents, maxBytes }, () => this.#listening > 0);
+    this.#transport = new Transport({
+      sessionIdGenerator: () => this.id,
+      eventStore: this.#events,
+      retryInterval: RECONNECT_MS,
+      onsessioninitialized: begun,
+    });
+    this.#transport.onclose = () => {
+      this.#hasEnded = true;
+      clearTimeout(this.#idle);
+      ended();
+    };
   }
 
-  async handle({ request, outgoing, authInfo, message }: Exchange): Promise<Response> {
+  /** The other end, for a server. */
+  get transport(): Transport {
+    return new SessionTransport(this.#transport, () => this.#untilAnswered());
+  }
+
+  handle({ request, outgoing, authInfo, message }: Exchange): Promise<Response> {
     this.#enter(outgoing, message !== undefined && 'method' in message && 'id' in message);
-    const lastEventId = request.method === 'GET' ? request.headers.get('last-event-id') : null;
-    if (lastEventId !== null) {
-      const rest = this.#events.after(lastEventId);
-      if (rest === undefined) {
-        return refuse(400, { message: 'Last-Event-ID: unknown, or what came after is no longer kept' });
-      }
-      // The SDK would keep a stream open on which nothing comes any more.
-      if (rest.isOver) return this.#replay(rest);
-    }
+    if (request.method === 'GET') return this.#listen(request, outgoing);
     return this.#transport.handleRequest(request, {
       ...(authInfo !== undefined && { authInfo }),
       ...(message !== undefined && { parsedBody: message }),
     });
   }
 
+  end(): Promise<void> {
+    return this.#transport.close();
+  }
+
   /** Resolves once no request waits for its answer, or soon. */
-  async answered(): Promise<void> {
+  async #untilAnswered(): Promise<void> {
     if (this.#unanswered === 0) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
@@ -74,16 +100,6 @@ export class HttpSession {
       timer = setTimeout(resolve, ANSWER_MS);
     });
     clearTimeout(timer);
-  }
-
-  end(): Promise<void> {
-    return this.#transport.close();
-  }
-
-  /** The transport has closed. */
-  ended(): void {
-    this.#hasEnded = true;
-    clearTimeout(this.#idle);
   }
 
   #enter(outgoing: ServerResponse, isRequest: boolean): void {
@@ -96,6 +112,32 @@ export class HttpSession {
         this.#idle = setTimeout(() => void this.end(), this.#idleMs);
       }
     });
+  }
+
+  /** Opens the standalone stream, or resumes any ("Listening for Messages", "Resumability and Redelivery"). */
+  async #listen(request: Request, outgoing: ServerResponse): Promise<Response> {
+    const lastEventId = request.headers.get('last-event-id') ?? this.#unheard(request);
+    if (lastEventId === undefined || lastEventId.startsWith(STANDALONE)) {
+      this.#listening++;
+      outgoing.once('close', () => this.#listening--);
+    }
+    if (lastEventId === undefined) return this.#transport.handleRequest(request);
+    if (this.#events.after(lastEventId) === undefined) {
+      return refuse(400, { message: 'Last-Event-ID: unknown, or what came after is no longer kept' });
+    }
+    const headers = { ...Object.fromEntries(request.headers), 'last-event-id': lastEventId };
+    const response = await this.#transport.handleRequest(new Request(request.url, { headers }));
+    const rest = this.#events.after(lastEventId);
+    if (rest?.isOver !== true) return response;
+    // The SDK would keep a stream open on which nothing comes any more.
+    await response.body?.cancel();
+    return this.#replay(rest);
+  }
+
+  /** What came before somebody listened is not lost on who does now. */
+  #unheard(request: Request): string | undefined {
+    const willListen = request.headers.get('accept')?.includes('text/event-stream') === true;
+    return willListen && this.#listening === 0 ? this.#events.unheard() : undefined;
   }
 
   #replay({ events }: Rest): Response {

@@ -1,18 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { defaultOwner } from '../wire/owner.ts';
-import { RecentEvents } from './event-store.ts';
 import { refuse } from './http-answers.ts';
 import type { HttpLimits } from './http-options.ts';
-import { HttpSession, type Exchange } from './http-session.ts';
+import { HttpSession, type Exchange, type SessionLimits } from './http-session.ts';
 import type { Served } from './served.ts';
-import { SessionTransport } from './session-transport.ts';
 
-type Limits = Required<
-  Pick<HttpLimits, 'maxSessions' | 'maxSessionsPerOwner' | 'sessionIdleMs' | 'maxEvents' | 'maxEventBytes'>
->;
-
-/** How long a client should wait before it opens a stream anew that has ended (2025-11-25, transports, "Sending Messages to the Server" 6). */
-const RECONNECT_MS = 1000;
+type Limits = SessionLimits & Required<Pick<HttpLimits, 'maxSessions' | 'maxSessionsPerOwner'>>;
 
 /** The sessions of clients that speak 2025-11-25 or before. */
 export class HttpSessions {
@@ -57,26 +49,17 @@ export class HttpSessions {
   }
 
   async #create(identity: string | undefined): Promise<HttpSession> {
-    const { WebStandardStreamableHTTPServerTransport } =
+    const { WebStandardStreamableHTTPServerTransport: Transport } =
       await import('@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js');
-    const { maxEvents, maxEventBytes, sessionIdleMs } = this.#limits;
-    const id = randomUUID();
-    const events = new RecentEvents({ maxEvents, maxBytes: maxEventBytes });
-    const transport = new WebStandardStreamableHTTPServerTransport({
-      sessionIdGenerator: () => id,
-      eventStore: events,
-      retryInterval: RECONNECT_MS,
-      onsessioninitialized: () => void this.#sessions.set(id, session),
+    const session: HttpSession = new HttpSession(Transport, identity, this.#limits, {
+      begun: () => void this.#sessions.set(session.id, session),
+      ended: () => {
+        this.#sessions.delete(session.id);
+        this.#counted(identity, -1);
+      },
     });
-    const session = new HttpSession(id, identity, transport, events, sessionIdleMs);
-    transport.onclose = () => {
-      this.#sessions.delete(id);
-      this.#counted(identity, -1);
-      session.ended();
-    };
-    // Who has nothing but a session cannot be told from another who has heard of it.
-    const options = { listTasks: identity !== undefined };
-    await this.#served.connect(new SessionTransport(transport, () => session.answered()), options);
+    // Those who cannot be told apart for sure get no list (2025-11-25, tasks, "Task Isolation and Access Control").
+    await this.#served.connect(session.transport, { listTasks: identity !== undefined });
     return session;
   }
 

@@ -53,6 +53,8 @@ export async function serveHttp(served: Served, options: HttpOptions = {}): Prom
     (incoming, outgoing) => void listener(incoming, outgoing),
   );
   await listen(server, checked);
+  // Such as a connection for which there is no file descriptor left.
+  server.on('error', (error) => checked.log.error({ err: error }, `HTTP: ${error.message}`));
   const close = async (drainMs: number) => {
     await served.close({ drainMs });
     await shut(server);

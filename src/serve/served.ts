@@ -13,8 +13,8 @@ export interface Served {
 
 export interface ConnectOptions {
   /**
-   * Whether the client may list its tasks. Not where whoever makes a request is known by its session only
-   * (2025-11-25, tasks, "Task Isolation and Access Control"). Default true.
+   * Whether the client may list its tasks: not where it is known by its session only (2025-11-25, tasks, "Task
+   * Isolation and Access Control"). Default true.
    */
   listTasks?: boolean;
 }

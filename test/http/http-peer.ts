@@ -1,24 +1,5 @@
-import {
-  serveHttp,
-  type HttpOptions,
-  type HttpServer,
-  type ServerOptions,
-  type TaskServer,
-} from 'mcp-taskpool';
 import { onTestFinished } from 'vitest';
-import { serveFixturesOnce } from '../wire/fixtures.ts';
 import { callParams, type Json } from '../wire/peer.ts';
-
-/** The fixture tools over HTTP, for one test. */
-export async function serveOnce(
-  options: HttpOptions = {},
-  serverOptions: Partial<ServerOptions> = {},
-): Promise<HttpServer & { server: TaskServer }> {
-  const server = await serveFixturesOnce(serverOptions);
-  const http = await serveHttp(server, options);
-  onTestFinished(() => http.close({ drainMs: 1 }));
-  return { ...http, server };
-}
 
 const ACCEPT = 'application/json, text/event-stream';
 
@@ -48,6 +29,11 @@ export class SseStream {
       const { id, data } = await this.next();
       if (data !== '') return { id: id!, message: JSON.parse(data) as Json };
     }
+  }
+
+  /** Hangs up. */
+  async cancel(): Promise<void> {
+    await this.#events.return(undefined);
   }
 
   /** All messages until the stream ends. */
@@ -89,9 +75,13 @@ export class HttpPeer {
   }
 
   /** Begins a session. */
-  static async open(url: string, headers: Record<string, string> = {}): Promise<HttpPeer> {
+  static async open(
+    url: string,
+    headers: Record<string, string> = {},
+    capabilities: Json = {},
+  ): Promise<HttpPeer> {
     const peer = new HttpPeer(url, headers);
-    const response = await peer.post(INITIALIZE);
+    const response = await peer.post({ ...INITIALIZE, params: { ...INITIALIZE.params, capabilities } });
     if (!response.ok) throw new Error(`no session: ${response.status} ${await response.text()}`);
     await response.text();
     peer.sessionId = response.headers.get('mcp-session-id')!;

@@ -4,8 +4,9 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { OptionError, serveHttp, type HttpOptions } from 'mcp-taskpool';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { newGate, serveFixturesOnce, until } from '../wire/fixtures.ts';
-import { HttpPeer, INITIALIZE, modern, serveOnce } from './http-peer.ts';
+import { newGate, until } from '../wire/fixtures.ts';
+import { HttpPeer, INITIALIZE, modern } from './http-peer.ts';
+import { fixtures, serveAlone, serveOnce } from './serve.ts';
 
 const MIB = 2 ** 20;
 const TOKENS: HttpOptions['auth'] = {
@@ -207,6 +208,20 @@ describe('A body', () => {
     expect(sent).toBeLessThan(10_000);
   });
 
+  it('that breaks off is no fault of the server', async () => {
+    const faults: string[] = [];
+    const log = { info: () => {}, warn: () => {}, error: (_: object, text: string) => faults.push(text) };
+    const { url } = await serveOnce({ log });
+    for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {
+      const socket = await dial(url);
+      socket.write(`${HEAD}Accept: application/json, text/event-stream\r\n${framing}\r\n\r\n1`);
+      await HttpPeer.open(url);
+      socket.resetAndDestroy();
+      await HttpPeer.open(url);
+    }
+    expect(faults).toEqual([]);
+  });
+
   it('in chunks is read where it is within the limit', async () => {
     const { url } = await serveOnce();
     const chunks = JSON.stringify(INITIALIZE)
@@ -328,7 +343,7 @@ describe('Requests a second', () => {
 
 describe('Open streams', () => {
   it('have a limit for each owner: 429', async () => {
-    const { url, server } = await serveOnce({ auth: TOKENS, limits: { maxStreamsPerOwner: 2 } });
+    const { url, server } = await serveAlone({ auth: TOKENS, limits: { maxStreamsPerOwner: 2 } });
     const peer = await HttpPeer.open(url, as('ann'));
     const bob = await HttpPeer.open(url, as('bob'));
     const gate = await newGate();
@@ -437,7 +452,7 @@ describe('An option that cannot be is an error that names it', () => {
       { auth: { jwt: { jwks: '/no-such-file', issuer: 'https://a', audience: 'b' } } },
     ],
   ])('%s', async (message, options) => {
-    const error = await serveHttp(await serveFixturesOnce(), options).catch((reason: unknown) => reason);
+    const error = await serveHttp(fixtures(), options).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(OptionError);
     expect((error as Error).message).toMatch(message);
   });
@@ -445,6 +460,6 @@ describe('An option that cannot be is an error that names it', () => {
   it('a port that is taken is an error', async () => {
     const { url } = await serveOnce();
     const port = Number(new URL(url).port);
-    await expect(serveHttp(await serveFixturesOnce(), { port })).rejects.toThrow(/EADDRINUSE/);
+    await expect(serveHttp(fixtures(), { port })).rejects.toThrow(/EADDRINUSE/);
   });
 });

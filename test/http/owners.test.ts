@@ -4,9 +4,10 @@ import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { OptionError, serveHttp, type HttpAuth, type HttpOptions } from 'mcp-taskpool';
 import { TaskClient } from 'mcp-taskpool/client';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { emptyFolder, newGate, serveFixturesOnce } from '../wire/fixtures.ts';
+import { emptyFolder, newGate } from '../wire/fixtures.ts';
 import { AUDIENCE, startAuthorizationServer } from './authorization-server.ts';
-import { HttpPeer, INITIALIZE, modern, serveOnce } from './http-peer.ts';
+import { HttpPeer, INITIALIZE, modern } from './http-peer.ts';
+import { fixtures, serveAlone, serveOnce } from './serve.ts';
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
@@ -225,12 +226,10 @@ describe('A task belongs to the issuer, subject and client of the token', () => 
 
   it('on 2026-07-28 too: what is served is told who asks', async () => {
     const issuer = await startAuthorizationServer();
-    const server = await serveFixturesOnce();
     const heard: unknown[] = [];
     const http = await serveHttp(
       {
-        connect: (transport, options) => server.connect(transport, options),
-        close: (options) => server.close(options),
+        ...fixtures(),
         modern: async (request, { authInfo, parsedBody }) => {
           heard.push(authInfo);
           return Response.json({ id: (parsedBody as { id: number }).id, url: request.url });
@@ -334,7 +333,7 @@ describe('A token of a file', () => {
   ])(
     'does not let the server start from a file %s, which is said without the token',
     async (_, content, problem) => {
-      const server = await serveFixturesOnce();
+      const server = fixtures();
       const error = await serveHttp(server, { auth: { tokenFile: await tokenFile(content) } }).catch(
         (reason: unknown) => reason,
       );
@@ -364,13 +363,13 @@ describe('A token of another kind', () => {
 
 describe('Without authentication', () => {
   it('nobody but this machine is served', async () => {
-    const server = await serveFixturesOnce();
+    const server = fixtures();
     for (const host of ['0.0.0.0', '::', '192.0.2.1', 'tools.example.com']) {
       await expect(serveHttp(server, { host })).rejects.toThrow(OptionError);
       await expect(serveHttp(server, { host })).rejects.toThrow(/without authentication/);
     }
     for (const host of ['localhost', '127.0.0.1', '::1']) {
-      const http = await serveHttp(await serveFixturesOnce(), { host });
+      const http = await serveHttp(fixtures(), { host });
       expect((await fetch(new URL('/healthz', http.url))).status).toBe(200);
       await http.close({ drainMs: 1 });
     }
@@ -385,7 +384,7 @@ describe('Without authentication', () => {
   });
 
   it('guessing the ids of tasks is slowed down', async () => {
-    const { url } = await serveOnce({}, { maxLookUpMisses: 3 });
+    const { url } = await serveAlone({}, { maxLookUpMisses: 3 });
     const peer = await HttpPeer.open(url);
     const codes = [];
     for (let n = 0; n < 4; n++) {

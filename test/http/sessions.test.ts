@@ -2,7 +2,8 @@ import { TaskClient } from 'mcp-taskpool/client';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { newGate, until } from '../wire/fixtures.ts';
 import { callParams } from '../wire/peer.ts';
-import { HttpPeer, INITIALIZE, serveOnce, SseStream } from './http-peer.ts';
+import { HttpPeer, INITIALIZE, SseStream } from './http-peer.ts';
+import { serveAlone, serveOnce } from './serve.ts';
 
 describe('A session (2025-11-25, transports, "Session Management")', () => {
   it('begins with `initialize`, and has an id of visible characters', async () => {
@@ -118,7 +119,7 @@ describe('A session (2025-11-25, transports, "Session Management")', () => {
 
 describe('A client that goes away (2025-11-25, transports, "Sending Messages" 6)', () => {
   it('does not cancel its call', async () => {
-    const { url, server } = await serveOnce();
+    const { url, server } = await serveAlone();
     const peer = await HttpPeer.open(url);
     const gate = await newGate();
     const stop = new AbortController();
@@ -165,7 +166,7 @@ describe('A client that goes away (2025-11-25, transports, "Sending Messages" 6)
 
 describe('A task outlives its session', () => {
   it('though nobody can find it any more without a token', async () => {
-    const { url, server } = await serveOnce();
+    const { url, server } = await serveAlone();
     const gate = await newGate();
     const peer = await HttpPeer.open(url);
     const taskId = await peer.start('wait_for_file', { path: gate.path });
@@ -181,7 +182,7 @@ describe('A task outlives its session', () => {
 
 describe('Closing', () => {
   it('lets a result be fetched that is there by then, and ends with its sessions', async () => {
-    const http = await serveOnce();
+    const http = await serveAlone();
     const peer = await HttpPeer.open(http.url);
     const stream = await peer.listen();
     const gate = await newGate();
@@ -198,7 +199,7 @@ describe('Closing', () => {
   });
 
   it('begins no session, and says it is not ready: 503', async () => {
-    const http = await serveOnce();
+    const http = await serveAlone();
     const { origin } = new URL(http.url);
     expect((await fetch(`${origin}/readyz`)).status).toBe(200);
     const peer = await HttpPeer.open(http.url);

@@ -1,9 +1,11 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { serveHttp, type Served } from 'mcp-taskpool';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { folderWith, toolSource } from '../folder.ts';
 import { newGate, until } from '../wire/fixtures.ts';
 import { callParams, type Json } from '../wire/peer.ts';
-import { HttpPeer, serveOnce, SseStream } from './http-peer.ts';
+import { HttpPeer, SseStream } from './http-peer.ts';
+import { serveAlone, serveOnce } from './serve.ts';
 
 const methodOf = ({ message }: { message: Json }) => message['method'] as string;
 
@@ -22,6 +24,27 @@ describe('The standalone stream (2025-11-25, transports, "Listening for Messages
     const { id, message } = await stream.message();
     expect(id).toMatch(/^\S+$/);
     expect(message).toMatchObject({ method: 'notifications/tasks/status', params: { taskId } });
+  });
+
+  it('carries what came before somebody listened, once', async () => {
+    const { url } = await serveOnce();
+    const peer = await HttpPeer.open(url);
+    const missed = await peer.start('echo', { text: 'missed' });
+    await peer.ask('tasks/result', { taskId: missed });
+    const heard = async (stream: SseStream, taskId: string) => {
+      const heard: Json[] = [];
+      const isEnd = ({ params }: Json) => params.taskId === taskId && params.status === 'completed';
+      while (!heard.some(isEnd)) heard.push((await stream.message()).message);
+      return new Set(heard.map(({ params }) => params.taskId as string));
+    };
+    const stream = await peer.listen();
+    expect(await heard(stream, missed)).toEqual(new Set([missed]));
+    await stream.cancel();
+    let again: Response;
+    // Once the server has seen that the first is over.
+    await until(async () => (again = await peer.fetch('GET')).ok);
+    const later = await peer.start('echo', { text: 'later' });
+    expect(await heard(new SseStream(again!), later)).toEqual(new Set([later]));
   });
 
   it('is one a session: 409', async () => {
@@ -60,7 +83,7 @@ describe('Resumption (2025-11-25, transports, "Resumability and Redelivery")', (
   });
 
   it("sends a call's progress and response on the stream that is resumed, not on another", async () => {
-    const { url } = await serveOnce({}, { threads: 2 });
+    const { url } = await serveAlone({}, { threads: 2 });
     const peer = await HttpPeer.open(url);
     const [gate, other] = [await newGate(), await newGate()];
     const stream = await call(peer, 'one', 'wait_for_file', { path: gate.path });
@@ -76,7 +99,7 @@ describe('Resumption (2025-11-25, transports, "Resumability and Redelivery")', (
   });
 
   it('sends a response that came while nobody listened, and ends the stream', async () => {
-    const { url, server } = await serveOnce();
+    const { url, server } = await serveAlone();
     const peer = await HttpPeer.open(url);
     const gate = await newGate();
     const response = await peer.post({
@@ -154,6 +177,38 @@ describe('Resumption (2025-11-25, transports, "Resumability and Redelivery")', (
     const later = await peer.start('echo', { text: 'later' });
     while (methodOf(await again.message()) !== 'notifications/tasks/status');
     expect(await peer.ask('tasks/result', { taskId: later })).toHaveProperty('result');
+  });
+});
+
+describe('A question of a task', () => {
+  const tools = {
+    'confirm.js': toolSource(
+      `run: async (_, { input }) =>
+        (await input({ message: 'Sure?', requestedSchema: z.object({ sure: z.boolean() }) })).content.sure ? 'yes' : 'no'`,
+    ),
+  };
+
+  it('is put again to who asks for the result again, when the stream it was put on was cut', async () => {
+    const { url } = await serveAlone({}, { tools: await folderWith(tools) });
+    const peer = await HttpPeer.open(url, {}, { elicitation: {} });
+    const taskId = await peer.start('confirm');
+    const result = async (id: string) => {
+      const response = await peer.post({ jsonrpc: '2.0', id, method: 'tasks/result', params: { taskId } });
+      const stream = new SseStream(response);
+      let { message } = await stream.message();
+      while (message['method'] !== 'elicitation/create') ({ message } = await stream.message());
+      return { stream, message };
+    };
+    const first = await result('first');
+    expect(first.message['params']).toMatchObject({ message: 'Sure?' });
+    await first.stream.cancel();
+    const second = await result('second');
+    expect(second.message['params']).toEqual(first.message['params']);
+    const answer = { action: 'accept', content: { sure: true } };
+    const { status } = await peer.post({ jsonrpc: '2.0', id: second.message['id'], result: answer });
+    expect(status).toBe(202);
+    const last = (await second.stream.rest()).at(-1);
+    expect(last).toMatchObject({ id: 'second', result: { content: [{ text: 'yes' }] } });
   });
 });
 
