@@ -6,14 +6,26 @@ import { busy } from './busy.ts';
 import { cancel } from './cancel.ts';
 import { crash } from './crash.ts';
 import { drawSpeedup } from './chart.ts';
+import { http } from './http.ts';
 import { latency } from './latency.ts';
 import { RESULTS } from './places.ts';
 import { queue } from './queue.ts';
 import { print, targetRows, writeResults, type Measured } from './report.ts';
 import { speedup } from './speedup.ts';
+import { start } from './start.ts';
 import { throughput } from './throughput.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [speedup, throughput, latency, cancel, crash, busy, queue];
+const BENCHMARKS: readonly Benchmark[] = [
+  speedup,
+  throughput,
+  latency,
+  cancel,
+  crash,
+  busy,
+  queue,
+  http,
+  start,
+];
 const NAMES = BENCHMARKS.map(({ name }) => name);
 
 await new Command('bench')
