@@ -1,3 +1,4 @@
+import { UnknownTaskError } from '../errors.ts';
 import type { Engine } from '../tasks/engine.ts';
 import type { RunObserver } from '../tasks/observer.ts';
 import type { Answer, PendingQuestion } from '../tasks/question.ts';
@@ -24,7 +25,12 @@ export async function callTaskTool(
   { name, args, owner, answered }: TaskToolCall,
   { signal, capabilities, observer }: Request,
 ): Promise<{ result: Record<string, unknown> } | { taskId: string; questions: PendingQuestion[] }> {
-  if (answered !== undefined) await engine.answer(owner, answered.taskId, answered.answers);
+  // A task that has expired meanwhile is unknown to `check_task` too, which says so in words for a model.
+  if (answered !== undefined) {
+    await engine.answer(owner, answered.taskId, answered.answers).catch((error: unknown) => {
+      if (!(error instanceof UnknownTaskError)) throw error;
+    });
+  }
   const questions: PendingQuestion[] = [];
   const enough = new AbortController();
   const either = AbortSignal.any([signal, enough.signal]);
