@@ -69,11 +69,12 @@ export class PendingQuestion {
     this.#reopened();
   }
 
-  answer(answer: Answer): void {
+  /** @param taken the signal of who has put it, where that is who has the answer: there is nothing to take back */
+  answer(answer: Answer, taken?: AbortSignal): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#settle(answer);
-    this.#taker?.abort();
+    if (taken === undefined || this.#taker?.signal !== taken) this.#taker?.abort();
   }
 
   /** Nobody wants to know any more. */

@@ -31,12 +31,12 @@ export async function ask(
   const signal = gone === undefined ? taken : AbortSignal.any([taken, gone]);
   try {
     const result = await send(request, ResultSchema, { signal, timeout: timeoutMs });
-    pending.answer({ type: 'answer', result });
+    pending.answer({ type: 'answer', result }, taken);
   } catch (error) {
     if (taken.aborted) return;
     // The SDK's own codes for what never reached the client, or came to no end there.
     const isAnswer = error instanceof McpError && error.code !== -32000 && error.code !== -32001;
-    if (isAnswer && gone?.aborted !== true) pending.answer({ type: 'error', message: wordsOf(error) });
+    if (isAnswer && gone?.aborted !== true) pending.answer({ type: 'error', message: wordsOf(error) }, taken);
     else pending.release(taken);
   }
 }

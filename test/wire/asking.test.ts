@@ -170,6 +170,31 @@ describe.each(['thread', 'process'] as const)('A tool in a %s that asks', (isola
     expect((await result).data).toBe('in time');
   });
 
+  it.each(['task', 'call'] as const)(
+    'takes back no question of a %s that has been answered',
+    async (mode) => {
+      const server = await createServer({ tools: await folderWith(tools), threads: 1, isolation });
+      onTestFinished(() => server.close({ drainMs: 0 }));
+      const [near, far] = InMemoryTransport.createLinkedPair();
+      const sent: unknown[] = [];
+      const send = far.send.bind(far);
+      far.send = (message, options) => {
+        sent.push(message);
+        return send(message, options);
+      };
+      await server.connect(far);
+      const client = await TaskClient.connect(near, {
+        onElicit: () => ({ action: 'accept', content: { sure: true } }),
+      });
+      onTestFinished(() => client.close());
+      const result = mode === 'task' ? client.startTask('confirm').result() : client.callTool('confirm');
+      expect((await result).data).toEqual({ sure: true });
+      await client.ping();
+      expect(sent).toContainEqual(expect.objectContaining({ method: 'elicitation/create' }));
+      expect(sent).not.toContainEqual(expect.objectContaining({ method: 'notifications/cancelled' }));
+    },
+  );
+
   it('withdraws the question when it is cancelled', async () => {
     const { asked, onElicit } = slowUser();
     const { client } = await serve({ onElicit });
