@@ -4,8 +4,6 @@ import { CatalogError } from './errors.ts';
 import type { ServerOptions } from './options.ts';
 import { readCatalog } from './pool/catalog.ts';
 import { environment } from './pool/place.ts';
-import { MemoryStore } from './stores/memory.ts';
-import { Engine } from './tasks/engine.ts';
 import type { Service } from './wire/service.ts';
 
 const HOUR_MS = 3_600_000;
@@ -31,8 +29,10 @@ export async function assemble(
   if (catalog.size === 0) throw new CatalogError([`${folder}: no module could be loaded`]);
   const named = [...catalog.values()].flatMap((tool) => tool.env);
   // Loaded only now: until the tools are read, this process has a first answer to give.
-  const [{ ThreadPool }, { Toolbox }, TaskTools] = await Promise.all([
+  const [{ ThreadPool }, { Engine }, { MemoryStore }, { Toolbox }, TaskTools] = await Promise.all([
     import('./pool/pool.ts'),
+    import('./tasks/engine.ts'),
+    import('./stores/memory.ts'),
     import('./wire/tools.ts'),
     options.taskTools ? import('./wire/task-tools.ts').then((module) => module.TaskTools) : undefined,
   ]);

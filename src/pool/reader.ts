@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { CatalogMessage } from './catalog.ts';
@@ -19,6 +20,9 @@ export function startReader(
 ): () => Promise<unknown> {
   return place.isolation === 'process' ? inProcess(paths, place, events) : inThread(paths, place, events);
 }
+
+/** A nice value. */
+const LOW = 10;
 
 const ENTRY = new URL('./worker/catalog-worker.js', import.meta.url);
 
@@ -44,6 +48,8 @@ function inProcess(
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
   });
   passOn(child);
+  // The server has a first answer to give meanwhile, and may have to share a processor with this.
+  if (child.pid !== undefined) lower(child.pid);
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.on('message', (message: CatalogMessage) => events.message(message));
   child.on('error', (error) => events.ended(error.message));
@@ -58,4 +64,12 @@ function inProcess(
     child.kill('SIGKILL');
     return gone;
   };
+}
+
+function lower(pid: number): void {
+  try {
+    setPriority(pid, LOW);
+  } catch {
+    // It has ended already.
+  }
 }
