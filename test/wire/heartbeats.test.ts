@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { Heartbeats } from '../../src/wire/heartbeats.ts';
 import { folderWith, toolSource } from '../folder.ts';
 import { callRunning, emptyFolder, newGate, serveFixturesOnce, until } from './fixtures.ts';
+import { modernPeer } from './modern-peer.ts';
 import { callParams, Peer, type Json } from './peer.ts';
 
 const SILENCE_MS = 10_000;
@@ -147,6 +148,29 @@ describe('A plain call of a tool that reports nothing', () => {
     await until(() => vi.getTimerCount() === timers);
     await pass(60_000);
     expect(progressOf(peer, 'mine')).toHaveLength(1);
+  });
+});
+
+describe.each(['HTTP', 'a channel'] as const)('A plain call of 2026-07-28 over %s', (kind) => {
+  it('is kept alive too', async () => {
+    const server = await serveFixturesOnce();
+    const peer = await modernPeer(kind, server);
+    const call = (name: string, args: Json, meta: Json = {}) =>
+      peer.request('tools/call', { name, arguments: args }, { capabilities: {}, meta });
+    await call('echo', { text: 'the thread is there' });
+    const timers = vi.getTimerCount();
+    const gate = await newGate();
+    const answer = call('wait_for_file', { path: gate.path }, { progressToken: 'mine' });
+    await until(() => server.load.running === 1);
+    await pass(2 * SILENCE_MS);
+    gate.open();
+    const { notifications, result } = await answer;
+    expect(result).toMatchObject({ content: [{ text: 'the file exists' }] });
+    expect(notifications.map(({ params: { progress, message } }) => [progress, message] as unknown)).toEqual([
+      [0, 'running'],
+      [1e-9, 'running'],
+    ]);
+    expect(vi.getTimerCount()).toBe(timers);
   });
 });
 
