@@ -51,11 +51,11 @@ class PiscinaLink implements Link, Watched {
   readonly #posted = sharedCells(1);
   readonly #memory = sharedCells(2);
   readonly #port: MessagePort;
-  readonly #lease = new AbortController();
   /** Why it is ended, where it is we who do that. */
   #reason: string | undefined;
   #isReady = false;
   #isToEnd = false;
+  #destroyed: Promise<void> | undefined;
 
   constructor({ place, maxResultMb }: HostOptions, { places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
     this.#piscina = new Piscina({
@@ -76,7 +76,7 @@ class PiscinaLink implements Link, Watched {
     port1.on('message', (message: FromThread) => {
       if (message.type === 'ready') {
         this.#isReady = true;
-        if (this.#isToEnd) this.#lease.abort();
+        if (this.#isToEnd) void this.#destroy();
       }
       events.message(message);
     });
@@ -88,16 +88,21 @@ class PiscinaLink implements Link, Watched {
       alone: places === 1,
       maxResultMb,
     };
-    const { signal } = this.#lease;
     const ended = (reason: string) => {
       port1.close();
-      events.ended(this.#reason ?? reason, signal.aborted && this.#reason === undefined ? 'asked' : 'fault');
-      return this.#piscina.destroy();
+      events.ended(
+        this.#reason ?? reason,
+        this.#destroyed !== undefined && this.#reason === undefined ? 'asked' : 'fault',
+      );
+      // Where we have ended it, it is on its way, and waited for here.
+      return this.#destroy();
     };
-    this.gone = this.#piscina.run(lease, { transferList: [port2], signal }).then(
+    this.gone = this.#piscina.run(lease, { transferList: [port2] }).then(
       () => ended('the thread ended'),
       (error: unknown) => ended(faultOf(error, maxMemoryMb)),
     );
+    // No other in its place, neither when it ends by itself.
+    this.#piscina.options.minThreads = 0;
   }
 
   post(message: ToThread): void {
@@ -112,10 +117,15 @@ class PiscinaLink implements Link, Watched {
   }
 
   end(reason?: string): void {
-    this.#reason = reason;
+    this.#reason ??= reason;
     this.#isToEnd = true;
     // Node 20 aborts the process where a thread is ended while it loads its first modules.
-    if (this.#isReady) this.#lease.abort();
+    if (this.#isReady) void this.#destroy();
+  }
+
+  /** Ends the thread, and resolves when it is no more; not by a signal to Piscina, which then starts another. */
+  #destroy(): Promise<void> {
+    return (this.#destroyed ??= this.#piscina.destroy());
   }
 
   measure(): void {

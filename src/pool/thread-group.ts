@@ -98,6 +98,7 @@ export class ThreadGroup {
         this.#stillborn = 0;
         // It has stopped in time, after all.
         this.#spares.get(thread)?.end('the thread was not needed');
+        this.#spares.delete(thread);
         if (this.#threads.has(thread)) this.#offer(thread);
       },
       slow: () => {

@@ -163,6 +163,8 @@ export class Thread {
   #receive(message: FromThread): void {
     if (message.type === 'ready') {
       this.#started = true;
+      // It was ended before it had started, and has been heard of once more.
+      if (this.#reason !== undefined) return;
       this.#state = 'ready';
       for (const occupant of this.#running.values()) this.#limitTime(occupant);
       if (this.room > 0) this.#events.room();

@@ -3,6 +3,8 @@ const PERIOD_MS = 50;
 /** How long a thread has to say what it holds; one that computes does not. */
 const ANSWER_MS = 30;
 const SETTLE_MS = 500;
+/** After which a thread that does not end, blocked in native code, is no longer waited for. */
+const LONGEST_END_MS = 2000;
 /** What the process itself needs. */
 const BASE_MB = 64;
 /** A thread that holds less is not what the memory went to. */
@@ -10,7 +12,7 @@ const LEAST_SHARE = 0.1;
 
 /** A thread, as the watchdog sees it. */
 export interface Watched {
-  /** When it was last given a task. */
+  /** When it was last given a task; 0 where it never was. */
   readonly busySince: number;
   /** Asks it what it holds. */
   measure(): void;
@@ -64,13 +66,17 @@ export class Watchdog {
     const largest = this.#largest(Math.max(sizeMb, residentMb()));
     if (largest === undefined) return;
     largest.end(`out of memory: ${sizeMb} MB, limit ${this.#limitMb} MB`);
-    await largest.gone;
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, LONGEST_END_MS)));
+    await Promise.race([largest.gone, enough]).finally(() => clearTimeout(timer));
     this.#settledAt = performance.now() + SETTLE_MS;
-    this.#settlingMb = sizeMb;
+    // It may have gone on for a while before it was gone.
+    this.#settlingMb = Math.max(sizeMb, residentMb());
   }
 
   #largest(sizeMb: number): Watched | undefined {
-    const threads = [...this.#threads];
+    // One that has had no task holds nothing; it may be silent because it is starting.
+    const threads = [...this.#threads].filter(({ busySince }) => busySince > 0);
     const silent = threads.filter(({ heldMb }) => heldMb === undefined).length;
     const told = threads.reduce((sum, { heldMb = 0 }) => sum + heldMb, 0);
     const share = Math.max(sizeMb - BASE_MB - told, 0) / silent;

@@ -28,6 +28,11 @@ describe('A tool that takes memory which no heap limit stops', () => {
     grow_array_of_objects: grow('{}'),
     fill_buffers:
       'run: () => { const all = []; while (all.length < 2000) all.push(Buffer.alloc(1e6, 1)); return all.length; }',
+    fill_large_buffers: `run: async () => {
+      const all = [];
+      for (; all.length < 60; await new Promise(setImmediate)) all.push(Buffer.alloc(50e6, 1));
+      return all.length;
+    }`,
     fill_buffers_by_and_by: `run: async () => {
       const all = [];
       for (; all.length < 2000; await new Promise(setImmediate)) all.push(Buffer.alloc(1e6, 1));
@@ -47,7 +52,7 @@ describe('A tool that takes memory which no heap limit stops', () => {
         }, 'may die');
       });
 
-      it.each(['fill_buffers', 'fill_buffers_by_and_by'])(
+      it.each(['fill_buffers', 'fill_large_buffers', 'fill_buffers_by_and_by'])(
         'fails alone, with its size and the limit of the process: %s',
         async (tool) => {
           await scene.during(async (client) => {

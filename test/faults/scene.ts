@@ -197,7 +197,7 @@ export class Scene {
   /** The server's answer to the message with this id. */
   async answer(id: number): Promise<Record<string, unknown>> {
     const find = () => this.#received.find((message) => 'id' in message && message.id === id);
-    await expect.poll(find, { timeout: 3000 }).toBeDefined();
+    await expect.poll(find, { timeout: 20_000 }).toBeDefined();
     return find() as unknown as Record<string, unknown>;
   }
 

@@ -144,6 +144,31 @@ describe.each(['thread', 'process'] as const)('The pool, isolated by %s', (isola
     expect((await client.get(second)).statusMessage).toBe('queued, 0 ahead');
   });
 
+  it('gives no task to a thread that it has started in vain', async () => {
+    const { connect } = await serve(
+      {
+        late: `run: (_, { progress, signal }) => {
+          progress(1);
+          while (!signal.aborted);
+          for (const until = Date.now() + 30; Date.now() < until;);
+        }`,
+        spin: SPIN,
+        quick: QUICK,
+      },
+      { graceMs: 50 },
+    );
+    const client = await connect();
+    for (let round = 0; round < 20; round++) {
+      // The first stops in time, after another thread was started in its thread's place; the second does not.
+      for (const name of ['late', 'spin']) {
+        const task = await client.start(name);
+        await client.running(task);
+        await client.cancel(task);
+      }
+      expect((await client.result(await client.start('quick'))).content).toMatchObject([{ text: 'quick' }]);
+    }
+  });
+
   it('replaces a thread after as many tasks as it may serve', async () => {
     const { connect } = await serve({ quick: QUICK, quick_io: QUICK_IO }, { recycleAfter: 2 });
     const client = await connect();
