@@ -1,8 +1,7 @@
+import { claimsRevision } from '../wire/revision.ts';
+
 /** The first revision without sessions. Revisions are dates: they compare as strings do. */
 const FIRST_MODERN = '2026-07-28';
-
-/** By its presence in a request's `_meta` the request names the revision that it speaks (2026-07-28, "Versioning"). */
-const VERSION_META = 'io.modelcontextprotocol/protocolVersion';
 
 /**
  * Whether a message that was posted is of revision 2026-07-28 or later. It decides as `isLegacyRequest` of that
@@ -23,13 +22,4 @@ export async function isModern(request: Request, message: Record<string, unknown
 /** Whether an MCP-Protocol-Version header names a revision without sessions. */
 export function namesModern(version: string | null | undefined): boolean {
   return (version?.trim() ?? '') >= FIRST_MODERN;
-}
-
-function claimsRevision(params: unknown): boolean {
-  const meta = isObject(params) ? params['_meta'] : undefined;
-  return isObject(meta) && VERSION_META in meta;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

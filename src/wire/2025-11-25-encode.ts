@@ -1,19 +1,9 @@
 import { RELATED_TASK_META_KEY, type Task as WireTask } from '@modelcontextprotocol/sdk/types.js';
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import type { TaskView } from '../tasks/observer.ts';
-import type { TaskState, TerminalTask } from '../tasks/task.ts';
+import type { TerminalTask } from '../tasks/task.ts';
 import { TASK_META } from './meta.ts';
-import { statusMessage, metaOf } from './status.ts';
-
-/** On this revision's wire a task is `working` from its creation (tasks, "Task Status Lifecycle"). */
-const STATUS: Readonly<Record<TaskState, WireTask['status']>> = {
-  queued: 'working',
-  running: 'working',
-  input_required: 'input_required',
-  completed: 'completed',
-  failed: 'failed',
-  cancelled: 'cancelled',
-};
+import { STATUS, metaOf, statusMessage } from './status.ts';
 
 export function encodeTask(view: TaskView): WireTask & { _meta: Record<string, unknown> } {
   const { task } = view;

@@ -4,19 +4,9 @@ import { isTerminal, type Outcome, type TaskState, type TerminalTask } from '../
 import { ErrorCode, ProtocolError } from '../errors.ts';
 import { TASK_META } from './meta.ts';
 import { METHODS } from './questions.ts';
-import { statusMessage, metaOf } from './status.ts';
+import { STATUS, metaOf, statusMessage, type Status } from './status.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
-type Status = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
-
-const STATUS: Readonly<Record<TaskState, Status>> = {
-  queued: 'working',
-  running: 'working',
-  input_required: 'input_required',
-  completed: 'completed',
-  failed: 'failed',
-  cancelled: 'cancelled',
-};
 
 /** What a client is told in place of the result (ext-tasks, "Task Creation"). */
 export function encodeCreated(view: TaskView): Record<string, unknown> {

@@ -16,6 +16,8 @@ export interface Request {
   readonly capabilities: ClientCapabilities | undefined;
   /** Where progress and log messages go. */
   readonly observer: RunObserver;
+  /** The same, of a run of this tool. */
+  readonly observerOf: (tool: string) => RunObserver;
 }
 
 /** Plain calls whose tool waits for answers, between the request that was told so and the one that brings them. */

@@ -23,7 +23,7 @@ export async function callTaskTool(
   taskTools: TaskTools,
   engine: Engine,
   { name, args, owner, answered }: TaskToolCall,
-  { signal, capabilities, observer }: Request,
+  { signal, capabilities, observerOf: told }: Request,
 ): Promise<{ result: Record<string, unknown> } | { taskId: string; questions: PendingQuestion[] }> {
   // A task that has expired meanwhile is unknown to `check_task` too, which says so in words for a model.
   if (answered !== undefined) {
@@ -34,8 +34,8 @@ export async function callTaskTool(
   const questions: PendingQuestion[] = [];
   const enough = new AbortController();
   const either = AbortSignal.any([signal, enough.signal]);
-  const observerOf = (): RunObserver => ({
-    ...observer,
+  const observerOf = (tool: string): RunObserver => ({
+    ...told(tool),
     asked: (pending) => {
       const problem = incapable(pending.question, capabilities);
       if (problem !== undefined) return pending.answer({ type: 'error', message: problem });

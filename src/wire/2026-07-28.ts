@@ -214,7 +214,7 @@ export class Requests {
       token === undefined
         ? undefined
         : heartbeats.open((progress) => send('notifications/progress', encodeProgress(token, progress)));
-    const observer: RunObserver = {
+    const observerOf = (of: string): RunObserver => ({
       ...(progress !== undefined && {
         attached: (view) => progress.attached(view),
         progress: (report) => progress.report(report),
@@ -223,13 +223,14 @@ export class Requests {
         log: (entries) => {
           for (const entry of entries) {
             if (!isSevere(entry.level, level)) continue;
-            send('notifications/message', { level: entry.level, data: entry.message, logger: tool });
+            send('notifications/message', { level: entry.level, data: entry.message, logger: of });
           }
         },
       }),
-    };
+    });
     const capabilities = envelopeOf(mcpReq)[CLIENT_CAPABILITIES_META_KEY];
-    return { signal: mcpReq.signal, capabilities, observer, close: () => progress?.close() };
+    const close = () => progress?.close();
+    return { signal: mcpReq.signal, capabilities, observer: observerOf(tool), observerOf, close };
   }
 }
 

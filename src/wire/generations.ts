@@ -1,6 +1,7 @@
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import type { Channel, ChannelEndpoint } from './2026-07-28-channel.ts';
+import { claimsRevision } from './revision.ts';
 
 /** What answers messages, by revision. */
 interface Served {
@@ -15,14 +16,6 @@ interface Served {
 /** What has an answer before the tools are read. */
 const EARLY = new Set(['initialize', 'notifications/initialized', 'ping', 'server/discover']);
 
-const PROTOCOL_VERSION_META_KEY = 'io.modelcontextprotocol/protocolVersion';
-
-/** Whether a message says of itself what revision it is of, as every request of 2026-07-28 and later does (basic, "_meta"). */
-function isModern(message: JSONRPCMessage): boolean {
-  const { params } = message as { params?: { _meta?: Record<string, unknown> } };
-  return params?._meta?.[PROTOCOL_VERSION_META_KEY] !== undefined;
-}
-
 /**
  * Serves both generations on one transport that stays, such as stdio, until it closes. A message which says what
  * revision it is of is answered by that, whatever came before; all others are answered by 2025-11-25. So a client
@@ -35,7 +28,8 @@ export async function serveGenerations(transport: Transport, served: Served): Pr
   const receive = (message: JSONRPCMessage) => {
     // A notification may not name its revision: that of a client which has spoken just one is known.
     const isOfModern =
-      isModern(message) || (legacy === undefined && modern !== undefined && !('id' in message));
+      claimsRevision((message as { params?: unknown }).params) ||
+      (legacy === undefined && modern !== undefined && !('id' in message));
     if (isOfModern) (modern ??= new Lane(openModern(transport, served))).receive(message);
     else (legacy ??= new Lane(openLegacy(transport, served))).receive(message);
   };

@@ -1,6 +1,18 @@
 import type { TaskView } from '../tasks/observer.ts';
-import type { Progress } from '../tasks/task.ts';
+import type { Progress, TaskState } from '../tasks/task.ts';
 import type { TaskMeta } from './meta.ts';
+
+export type Status = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
+
+/** On the wire a task is `working` from its creation (2025-11-25, tasks, "Task Status Lifecycle"; ext-tasks, "Task Status"). */
+export const STATUS: Readonly<Record<TaskState, Status>> = {
+  queued: 'working',
+  running: 'working',
+  input_required: 'input_required',
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+};
 
 /** A task's status in words. */
 export function statusMessage({ task, ahead, progress }: TaskView): string | undefined {

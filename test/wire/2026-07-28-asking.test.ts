@@ -232,7 +232,10 @@ describe.each(['HTTP', 'a channel'] as const)('2026-07-28 over %s, a tool that a
       call('first', { arguments: { to: 'Bob' }, inputResponses, requestState }, PLAIN),
     ).resolves.toEqual(invalid);
     await expect(call('both', { inputResponses, requestState }, PLAIN)).resolves.toEqual(invalid);
-    const forged = (requestState as string).replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+    // Not its last character, some of whose bits say nothing in base64.
+    const middle = Math.floor((requestState as string).length / 2);
+    const changed = (requestState as string)[middle] === 'A' ? 'B' : 'A';
+    const forged = `${(requestState as string).slice(0, middle)}${changed}${(requestState as string).slice(middle + 1)}`;
     await expect(call('first', { arguments: { to: 'Ann' }, requestState: forged }, PLAIN)).resolves.toEqual(
       invalid,
     );
