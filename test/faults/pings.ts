@@ -5,6 +5,11 @@ import { excusedMs } from './excuses.ts';
 
 /** Within which a ping is answered. */
 const LONGEST_MS = 100;
+/**
+ * Within which one ping of a test is, if not sooner: of what a machine with other work keeps from a server, the
+ * control does not see all.
+ */
+const LONGEST_ONCE_MS = 500;
 /** After which no answer is waited for: the server is gone, or deaf. */
 const LOST_MS = 5000;
 const PAUSE_MS = 5;
@@ -36,7 +41,7 @@ export class Pings {
   }
 
   /**
-   * Fails unless every ping was answered in time.
+   * Fails unless every ping was answered in time, but for one that was not much later.
    * @throws what kept the server from answering
    */
   async stop(): Promise<void> {
@@ -44,12 +49,15 @@ export class Pings {
     await this.#last();
     const ticks = await this.#control.end();
     expect(this.#pings.length).toBeGreaterThan(0);
+    let limit = LONGEST_ONCE_MS;
     for (const { due, answered } of this.#pings) {
       const took = answered - due;
       if (took < LONGEST_MS) continue;
       const excused = excusedMs(due, answered, ticks);
+      if (took - excused < LONGEST_MS) continue;
       const words = `a ping took ${took.toFixed(1)} ms, of which ${excused.toFixed(1)} ms are not the server's`;
-      expect(took - excused, words).toBeLessThan(LONGEST_MS);
+      expect(took - excused, words).toBeLessThan(limit);
+      limit = LONGEST_MS;
     }
   }
 
