@@ -61,7 +61,7 @@ describe('The measure of pings', () => {
   it('finds out a server over stdio whose thread computes', async () => {
     const { child, client } = await overStdio();
     // It reads what is no JSON, for far longer than that.
-    const line = `${'['.repeat(6 * 2 ** 20)}\n`;
+    const line = `${'['.repeat(24 * 2 ** 20)}\n`;
     await expect(pingDuring(client, child.pid, () => child.write(line))).rejects.toThrow(LATE);
   });
 
