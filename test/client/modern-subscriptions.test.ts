@@ -119,6 +119,30 @@ describe('where the server agrees to notify', () => {
     expect(server.all('tasks/update')).toHaveLength(1);
   });
 
+  test('a question is not asked again when a poll from before its end comes after it', async () => {
+    const questions: string[] = [];
+    const poll = deferred<Json>();
+    const { client, server, streams } = await serve(agree, {
+      onElicit: ({ message }) => {
+        questions.push(message);
+        return { action: 'accept', content: { answer: 'x' } };
+      },
+    });
+    server.answers['tasks/get'] = () => poll.promise;
+    const handle = client.startTask('ask');
+    const result = handle.result();
+    await settle();
+    const asking = detailed('t1', 'input_required', { inputRequests: { q: form('?') } }, 1);
+    tell(streams()[0]!, asking);
+    await server.nth('tasks/update');
+    tell(streams()[0]!, detailed('t1', 'completed', { result: said('done') }, 2));
+    expect((await result).text).toBe('done');
+    poll.resolve(asking);
+    await settle();
+    expect(questions).toEqual(['?']);
+    expect(server.all('tasks/update')).toHaveLength(1);
+  });
+
   test('what it says in another shape is reported, and the stream goes on', async () => {
     const errors: Error[] = [];
     const { client, streams } = await serve(agree, { onError: (error) => errors.push(error) });

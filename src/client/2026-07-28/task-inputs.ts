@@ -14,6 +14,8 @@ const PAUSE_MS = 500;
 const MAX_PAUSE_MS = 30_000;
 /** How long a question that this client has declared no handler for may stay, before its result is given up. */
 const UNDECLARED_MS = 1000;
+/** How many tasks are known to have ended: an answer from before may come after, and asks nothing any more. */
+const MAX_ENDED = 1000;
 
 /** What is known of one task's questions. */
 interface Asked {
@@ -39,6 +41,8 @@ export class TaskInputs {
   readonly #onAnswered: (taskId: string) => void;
   readonly #stillAsks: (taskId: string, keys: readonly string[]) => Promise<boolean>;
   readonly #tasks = new Map<string, Asked>();
+  /** The last of those that have ended, the oldest first. */
+  readonly #ended = new Set<string>();
   readonly #onFailure = new Map<string, Set<(error: Error) => void>>();
   readonly #closed = new AbortController();
 
@@ -65,18 +69,20 @@ export class TaskInputs {
   /** Takes what the server said of a task. */
   observe(task: DetailedTask): void {
     const { taskId, status } = task;
+    if (this.#ended.has(taskId)) return;
     const at = Date.parse(task.lastUpdatedAt);
     const known = this.#tasks.get(taskId);
     if (status === 'input_required') {
       const asked = known ?? { keys: new Map(), at, failure: undefined };
       this.#tasks.set(taskId, asked);
       this.#ask(taskId, asked, at, task.inputRequests);
-    } else if (known !== undefined && (isTerminal(status) || at > known.at)) {
-      // It has the answers, or wants none any more.
-      takeBack(known.keys.values(), new Error('The task has no question any more'));
-      known.failure = undefined;
-      if (isTerminal(status)) this.#tasks.delete(taskId);
+      return;
     }
+    if (isTerminal(status)) this.#end(taskId);
+    if (known === undefined || !(isTerminal(status) || at > known.at)) return;
+    // It has the answers, or wants none any more.
+    takeBack(known.keys.values(), new Error('The task has no question any more'));
+    known.failure = undefined;
   }
 
   /** Whether a question of the task got no answer, as far as is known. */
@@ -94,6 +100,13 @@ export class TaskInputs {
       waiting.delete(fn);
       if (waiting.size === 0 && this.#onFailure.get(taskId) === waiting) this.#onFailure.delete(taskId);
     };
+  }
+
+  #end(taskId: string): void {
+    this.#tasks.delete(taskId);
+    this.#ended.add(taskId);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MAX_ENDED) this.#ended.delete(oldest!);
   }
 
   #ask(taskId: string, asked: Asked, at: number, questions: InputRequests): void {
