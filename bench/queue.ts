@@ -1,4 +1,4 @@
-import type { RunHooks, Runner } from '../src/tasks/runner.ts';
+import type { Attempt, RunHooks, Runner } from '../src/tasks/runner.ts';
 import type { Call, Lane } from '../src/tasks/task.ts';
 import type { ThreadPool } from '../src/pool/pool.ts';
 import type { Benchmark, Report } from './benchmark.ts';
@@ -122,7 +122,7 @@ function lasting(pool: ThreadPool): OpenRunner {
     },
     refusal: (call) => pool.refusal(call),
     room: (lane) => (isOpen ? pool.room(lane) : 0),
-    start: (taskId, call, hooks) => pool.start(taskId, call, hooks),
+    start: (taskId, call, attempt, hooks) => pool.start(taskId, call, attempt, hooks),
     open() {
       isOpen = true;
       pool.onRoom('cpu');
@@ -147,10 +147,11 @@ class InstantRunner implements OpenRunner {
     this.onRoom('cpu');
   }
 
-  start(_taskId: string, _call: Call, hooks: RunHooks) {
+  start(_taskId: string, _call: Call, _attempt: Attempt, hooks: RunHooks) {
     this.#isFree = false;
     queueMicrotask(() => {
       hooks.finished({ type: 'result', result: { content: [] }, isError: false });
+      hooks.left();
       this.open();
     });
     return { thread: 1, stop: () => {} };

@@ -66,6 +66,17 @@ export class RefusedError extends ProtocolError {
   }
 }
 
+/** The store cannot write now, because the disk is full, say; nothing was recorded. */
+export class StoreUnavailableError extends ProtocolError {
+  override readonly name = 'StoreUnavailableError';
+
+  /** @param reason what keeps it from writing */
+  constructor(reason: string, options?: { cause: unknown }) {
+    super(ErrorCode.refused, `The task cannot be kept: ${reason}`);
+    if (options !== undefined) this.cause = options.cause;
+  }
+}
+
 /** An idempotency key was used before, for another tool or with other arguments. */
 export class KeyReusedError extends ProtocolError {
   override readonly name = 'KeyReusedError';

@@ -11,12 +11,14 @@ export {
   OptionError,
   ProtocolError,
   RefusedError,
+  StoreUnavailableError,
   TaskEndedError,
   UnknownTaskError,
 } from './errors.ts';
 export { MemoryStore } from './stores/memory.ts';
 export type { Log } from './tasks/log.ts';
-export type { Page, TaskStore } from './tasks/store.ts';
-export type { Call, Lane, Outcome, Task, TaskState } from './tasks/task.ts';
+export { SteadyClock, type Clock } from './tasks/clock.ts';
+export type { Letter, Page, Purged, SharedEvents, SharedStore, TaskStore } from './tasks/store.ts';
+export type { Asked, Call, Lane, Outcome, Retry, Task, TaskState } from './tasks/task.ts';
 export { IDEMPOTENCY_META, TASK_META, type TaskMeta } from './wire/meta.ts';
 export type { Caller } from './wire/owner.ts';

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import type { Log } from '../tasks/log.ts';
-import type { Run, RunHooks, Runner } from '../tasks/runner.ts';
+import type { Attempt, Run, RunHooks, Runner } from '../tasks/runner.ts';
 import type { Call, Lane } from '../tasks/task.ts';
 import { CrashRecord } from './crash-record.ts';
 import type { ThreadHost } from './host.ts';
@@ -76,7 +76,7 @@ export class ThreadPool implements Runner {
     return this.#crashes.refusal(tool);
   }
 
-  start(taskId: string, call: Call, hooks: RunHooks): Run {
+  start(taskId: string, call: Call, _attempt: Attempt, hooks: RunHooks): Run {
     const { tool, args, lane, timeoutMs, prepare, prepared } = call;
     const group = this.#groups[lane];
     const { module, maxMemoryMb = DEFAULT_MEMORY_MB } = this.#options.tools.get(tool)!;

@@ -304,6 +304,7 @@ export class Thread {
     this.#free.push(occupant.place);
     clearTimeout(occupant.grace);
     this.#finish(occupant, outcome);
+    occupant.hooks.left();
   }
 
   /** Tells the outcome, once. */

@@ -1,6 +1,7 @@
 import { InvalidCursorError } from '../errors.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
-import { expiresAt, type Task } from '../tasks/task.ts';
+import { SteadyClock } from '../tasks/clock.ts';
+import type { Task } from '../tasks/task.ts';
 import { Heap } from './heap.ts';
 
 interface Row {
@@ -11,12 +12,13 @@ interface Row {
 
 /** Keeps tasks in this process: gone when it ends. */
 export class MemoryStore implements TaskStore {
+  readonly clock = new SteadyClock();
   readonly #rows = new Map<string, Row>();
   /** Each owner's rows in order of creation. */
   readonly #owners = new Map<string, Row[]>();
   /** The rows that have an idempotency key. */
   readonly #keys = new Map<string, Row>();
-  readonly #expiries = new Heap<Row>((a, b) => expiresAt(a.task) - expiresAt(b.task));
+  readonly #expiries = new Heap<Row>((a, b) => a.task.expiresAt - b.task.expiresAt);
   #sequence = 0;
 
   async create(task: Task): Promise<void> {
@@ -60,7 +62,7 @@ export class MemoryStore implements TaskStore {
   async purge(now: number): Promise<readonly Purged[]> {
     const purged: Purged[] = [];
     const owners = new Set<string>();
-    for (let row = this.#expiries.peek(); row && expiresAt(row.task) <= now; row = this.#expiries.peek()) {
+    for (let row = this.#expiries.peek(); row && row.task.expiresAt <= now; row = this.#expiries.peek()) {
       this.#expiries.pop();
       const { taskId, owner, idempotencyKey } = row.task;
       this.#rows.delete(taskId);
@@ -82,7 +84,7 @@ export class MemoryStore implements TaskStore {
 
   async nextExpiry(): Promise<number | undefined> {
     const row = this.#expiries.peek();
-    return row && expiresAt(row.task);
+    return row && row.task.expiresAt;
   }
 
   async size(): Promise<number> {

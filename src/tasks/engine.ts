@@ -12,7 +12,6 @@ import type { Purged, TaskStore } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 import {
   ending,
-  expiresAt,
   isTerminal,
   newTask,
   transition,
@@ -67,7 +66,7 @@ export class Engine {
     if (key === undefined) return this.#create(wanted, observer);
     const find = async () => {
       const task = await this.#options.store.findByKey(owner, key);
-      return task !== undefined && expiresAt(task) > Date.now() ? task : undefined;
+      return task !== undefined && task.expiresAt > this.#now() ? task : undefined;
     };
     const create = async () => (await this.#create(wanted, observer)).task;
     const { task, isNew } = await this.#once.task(owner, key, call, find, create);
@@ -90,7 +89,7 @@ export class Engine {
       throw error;
     }
     this.#options.log.info({ taskId: task.taskId, owner: task.owner, tool: task.call.tool }, 'task created');
-    this.#sweeper.expect(expiresAt(task));
+    this.#sweeper.expect(task.expiresAt);
     this.#enqueue(live);
     return this.#view(live);
   }
@@ -134,7 +133,7 @@ export class Engine {
     const live = this.#find(owner, taskId);
     if (live !== undefined) return this.#view(live);
     const task = await this.#options.store.get(taskId);
-    if (task === undefined || task.owner !== owner || expiresAt(task) <= Date.now()) {
+    if (task === undefined || task.owner !== owner || task.expiresAt <= this.#now()) {
       throw new UnknownTaskError();
     }
     return { task };
@@ -150,9 +149,9 @@ export class Engine {
     limit: number,
   ): Promise<{ views: TaskView[]; nextCursor?: string }> {
     const page = await this.#options.store.list(owner, cursor, limit);
-    const now = Date.now();
+    const now = this.#now();
     const views = page.tasks
-      .filter((task) => expiresAt(task) > now)
+      .filter((task) => task.expiresAt > now)
       .map((task) => {
         const live = this.#live.get(task.taskId);
         return live === undefined ? { task } : this.#view(live);
@@ -268,7 +267,7 @@ export class Engine {
       ahead: () => this.#scheduler.aheadOfNext(call.lane, owner),
     });
     const pollIntervalMs = wanted.pollIntervalMs ?? this.#options.pollIntervalMs;
-    const live = newLive(newTask({ ...wanted, ttlMs, pollIntervalMs }), kept);
+    const live = newLive(newTask({ ...wanted, ttlMs, pollIntervalMs }, this.#options.store.clock), kept);
     this.#live.set(live.task.taskId, live);
     return live;
   }
@@ -297,19 +296,26 @@ export class Engine {
       this.#end(live, { type: 'error', code: ErrorCode.refused, message: refusal });
       return;
     }
-    const run = this.#options.runner.start(taskId, call, {
-      progress: (progress) => {
-        if (isTerminal(live.task)) return;
-        live.progress = progress;
-        for (const observer of live.observers) observer.progress?.(progress);
+    const run = this.#options.runner.start(
+      taskId,
+      call,
+      { number: 1 },
+      {
+        progress: (progress) => {
+          if (isTerminal(live.task)) return;
+          live.progress = progress;
+          for (const observer of live.observers) observer.progress?.(progress);
+        },
+        log: (entries) => {
+          if (isTerminal(live.task)) return;
+          for (const observer of live.observers) observer.log?.(entries);
+        },
+        ask: (question, reply) => askCaller(live, question, reply, (state) => this.#move(live, state)),
+        finished: (outcome) => this.#end(live, outcome),
+        left: () => {},
+        checkpoint: () => {},
       },
-      log: (entries) => {
-        if (isTerminal(live.task)) return;
-        for (const observer of live.observers) observer.log?.(entries);
-      },
-      ask: (question, reply) => askCaller(live, question, reply, (state) => this.#move(live, state)),
-      finished: (outcome) => this.#end(live, outcome),
-    });
+    );
     live.run = run;
     if (this.#admission.started(live.task.owner)) this.#scheduler.hold(live.task.owner);
     this.#move(live, 'running', { startedAt: Date.now(), thread: run.thread });
@@ -386,7 +392,11 @@ export class Engine {
 
   #find(owner: string, taskId: string): Live | undefined {
     const live = this.#live.get(taskId);
-    return live !== undefined && isVisible(live, owner) ? live : undefined;
+    return live !== undefined && isVisible(live, owner, this.#now()) ? live : undefined;
+  }
+
+  #now(): number {
+    return this.#options.store.clock.now();
   }
 
   #view(live: Live): TaskView {

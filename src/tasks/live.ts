@@ -2,7 +2,7 @@ import { UnknownTaskError } from '../errors.ts';
 import type { Observer, RunObserver, TaskView } from './observer.ts';
 import type { PendingQuestion } from './question.ts';
 import type { Run } from './runner.ts';
-import { expiresAt, isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
+import { isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
 
 /** A task that has not ended, or whose end is still being written. */
 export interface Live {
@@ -39,8 +39,8 @@ export function newLive(task: Task, kept: boolean): Live {
 }
 
 /** Whether the owner may know of it. */
-export function isVisible({ kept, task }: Live, owner: string): boolean {
-  return kept && task.owner === owner && expiresAt(task) > Date.now();
+export function isVisible({ kept, task }: Live, owner: string, now: number): boolean {
+  return kept && task.owner === owner && task.expiresAt > now;
 }
 
 export function observe(live: Live, observer: Observer): void {

@@ -22,12 +22,12 @@ export class Sweeper {
     this.#expired = expired;
   }
 
-  /** Says that something expires at `at` (milliseconds since the epoch). */
+  /** Says that something expires at `at` (by the store's clock). */
   expect(at: number): void {
     if (this.#closed || at >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = at;
-    const pause = Math.min(Math.max(at - Date.now(), LEAST_PAUSE_MS), LONGEST_TIMER_MS);
+    const pause = Math.min(Math.max(at - this.#store.clock.now(), LEAST_PAUSE_MS), LONGEST_TIMER_MS);
     this.#timer = setTimeout(() => void this.#sweep(), pause);
   }
 
@@ -39,12 +39,18 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     this.#due = Infinity;
     try {
-      this.#expired(await this.#store.purge(Date.now()));
+      for (let purged = await this.#purge(); purged.length > 0; purged = await this.#purge()) {
+        this.#expired(purged);
+      }
       const next = await this.#store.nextExpiry();
       if (next !== undefined) this.expect(next);
     } catch (error) {
       this.#log.error({ err: error }, 'the store did not remove expired tasks; it is asked again');
-      this.expect(Date.now() + RETRY_MS);
+      this.expect(this.#store.clock.now() + RETRY_MS);
     }
+  }
+
+  #purge(): Promise<readonly Purged[]> {
+    return this.#store.purge(this.#store.clock.now());
   }
 }

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer, NumberedQuestion } from './question.ts';
+import type { Clock } from './clock.ts';
+import type { Answer, NumberedQuestion, Question } from './question.ts';
 
 /**
  * A task and its states.
  *
- *     queued ──> running ──> completed | failed | cancelled
- *       │         │   ▲
- *       │         ▼   │
- *       │     input_required ──> failed | cancelled
- *       └──> failed | cancelled
+ *     queued <──> running ──> completed | failed | cancelled
+ *      │  ▲        │   ▲
+ *      │  │        ▼   │
+ *      │  └──── input_required ──> failed | cancelled
+ *      └──> failed | cancelled
+ *
+ * Back in the queue is what is run again: after a failure, or because its process has ended.
  *
  * Records are immutable: a transition gives a new one. Only the engine makes transitions.
  */
@@ -24,10 +27,21 @@ export interface Call {
   readonly lane: Lane;
   /** Counted from the start of the run. */
   readonly timeoutMs?: number;
+  /** A run that was interrupted may be made again: by its tool's word, it does no harm. */
+  readonly idempotent?: boolean;
+  /** A run that failed may be made again, too. */
+  readonly retry?: Retry;
   /** Only what comes before the run is to be done, with these answers to its first questions; see {@link Preparation}. */
   readonly prepare?: { readonly answers: readonly (Answer | undefined)[] };
   /** What that gave. Without it, the run does it first itself. */
   readonly prepared?: { readonly value: unknown };
+}
+
+export interface Retry {
+  /** How often the call is run at most; a run that was interrupted does not count. */
+  readonly attempts: number;
+  /** What is waited before the next run, in milliseconds; or one second, and each time twice as long, up to a minute. */
+  readonly backoff: 'exponential' | number;
 }
 
 /** The result of a call with {@link Call.prepare}: what the run is to get, or what is to be answered first. */
@@ -52,6 +66,13 @@ export interface LogEntry {
   readonly message: string;
 }
 
+/** A question that a run has asked, and what it was answered. Another run of the task that asks it gets the same answer. */
+export interface Asked {
+  readonly key: string;
+  readonly question: Question;
+  readonly answer?: Answer;
+}
+
 /** Times are milliseconds since the epoch, and durations milliseconds. */
 export interface Task {
   readonly taskId: string;
@@ -67,9 +88,19 @@ export interface Task {
   readonly endedAt?: number;
   /** From creation; after it the task is unknown. */
   readonly ttlMs: number;
+  /** When that is, by the store's {@link Clock}. */
+  readonly expiresAt: number;
   readonly pollIntervalMs: number;
   /** The id of the thread that runs or ran it. */
   readonly thread?: number;
+  /** The number of its last run, from 1. */
+  readonly attempt?: number;
+  /** How many of its runs ended with the process that they ran in, by no word of the tool's. */
+  readonly interruptions?: number;
+  /** What its last run has kept for the next one: JSON. Until it has ended. */
+  readonly checkpoint?: { readonly value: unknown };
+  /** In the order in which they were asked. Until it has ended. */
+  readonly asked?: readonly Asked[];
   readonly outcome?: Outcome;
 }
 
@@ -87,15 +118,21 @@ export interface NewTask {
 
 const NEXT: Readonly<Record<TaskState, readonly TaskState[]>> = {
   queued: ['running', 'failed', 'cancelled'],
-  running: ['input_required', 'completed', 'failed', 'cancelled'],
-  input_required: ['running', 'failed', 'cancelled'],
+  running: ['queued', 'input_required', 'completed', 'failed', 'cancelled'],
+  input_required: ['queued', 'running', 'failed', 'cancelled'],
   completed: [],
   failed: [],
   cancelled: [],
 };
 
-/** A task in its first state. */
-export function newTask(wanted: NewTask & { readonly ttlMs: number; readonly pollIntervalMs: number }): Task {
+/**
+ * A task in its first state.
+ * @param clock by which it expires
+ */
+export function newTask(
+  wanted: NewTask & { readonly ttlMs: number; readonly pollIntervalMs: number },
+  clock: Clock,
+): Task {
   const { owner, call, ttlMs, pollIntervalMs, idempotencyKey } = wanted;
   const now = Date.now();
   return {
@@ -107,16 +144,13 @@ export function newTask(wanted: NewTask & { readonly ttlMs: number; readonly pol
     createdAt: now,
     updatedAt: now,
     ttlMs,
+    expiresAt: clock.now() + ttlMs,
     pollIntervalMs,
   };
 }
 
 export function isTerminal(task: Task): task is TerminalTask {
   return task.outcome !== undefined;
-}
-
-export function expiresAt(task: Task): number {
-  return task.createdAt + task.ttlMs;
 }
 
 /** @throws {Error} when the state may not follow the task's own: a fault of this program, never of a caller. */

@@ -1,5 +1,5 @@
 import type { TaskView } from '../tasks/observer.ts';
-import { expiresAt, isTerminal, type TerminalTask } from '../tasks/task.ts';
+import { isTerminal, type TerminalTask } from '../tasks/task.ts';
 import { statusMessage } from './status.ts';
 import type { TaskRecord } from './task-tools-schema.ts';
 
@@ -25,7 +25,7 @@ export function encodeRecord(view: TaskView): TaskRecord {
     queuedSeconds: ((startedAt ?? end) - createdAt) / 1000,
     ...(startedAt !== undefined && { ranSeconds: (end - startedAt) / 1000 }),
     createdAt: new Date(createdAt).toISOString(),
-    expiresAt: new Date(Math.min(expiresAt(task), LATEST)).toISOString(),
+    expiresAt: new Date(Math.min(task.createdAt + task.ttlMs, LATEST)).toISOString(),
   };
 }
 

@@ -136,13 +136,15 @@ export function storeConformance(name: string, open: () => Promise<TaskStore>): 
 }
 
 function aTask(fields: Partial<Task> & { taskId: string }): Task {
+  const { createdAt = 1, ttlMs = 60_000 } = fields;
   return {
     owner: 'ada',
     call: { tool: 'noop', args: { n: 1 }, lane: 'cpu' },
     state: 'queued',
-    createdAt: 1,
+    createdAt,
     updatedAt: 1,
-    ttlMs: 60_000,
+    ttlMs,
+    expiresAt: createdAt + ttlMs,
     pollIntervalMs: 1000,
     ...fields,
   };

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { MemoryStore } from '../../src/stores/memory.ts';
 import type { Observer, TaskView } from '../../src/tasks/observer.ts';
-import type { Run, RunHooks, Runner } from '../../src/tasks/runner.ts';
+import type { Attempt, Run, RunHooks, Runner } from '../../src/tasks/runner.ts';
 import type { Page, Purged, TaskStore } from '../../src/tasks/store.ts';
 import type { Call, Lane, Outcome, Task, TaskState } from '../../src/tasks/task.ts';
 
@@ -36,7 +36,7 @@ export class HandRunner implements Runner {
     return this.places[lane] - this.running.filter(({ call }) => call.lane === lane).length;
   }
 
-  start(_taskId: string, call: Call, hooks: RunHooks): Run {
+  start(_taskId: string, call: Call, _attempt: Attempt, hooks: RunHooks): Run {
     expect(this.room(call.lane)).toBeGreaterThan(0);
     const run: StartedRun = { call, hooks, stopped: false };
     this.running.push(run);
@@ -47,6 +47,7 @@ export class HandRunner implements Runner {
     this.running = this.running.filter((other) => other !== run);
     this.ended.push(run);
     run.hooks.finished(outcome);
+    run.hooks.left();
     this.onRoom(run.call.lane);
   }
 
@@ -66,6 +67,7 @@ export class HandRunner implements Runner {
 /** Does each operation when it is told to, or fails it; and knows what it has been given to keep. */
 export class HandStore implements TaskStore {
   readonly #inner = new MemoryStore();
+  readonly clock = this.#inner.clock;
   readonly kept = new Map<string, TaskState[]>();
   /** Tasks of which it did not take a state. */
   readonly damaged = new Set<string>();
