@@ -47,7 +47,12 @@ export async function assemble(
     tools: catalog,
     log,
   });
+  const toolbox = new Toolbox(catalog);
   const engine = new Engine({
+    renew: (call) => {
+      const tool = toolbox.get(call.tool);
+      return tool && { ...toolbox.call(tool, call.args), ...(call.prepared && { prepared: call.prepared }) };
+    },
     store: options.store ?? new MemoryStore(),
     runner,
     log,
@@ -58,7 +63,7 @@ export async function assemble(
     maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
     maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
   });
-  const toolbox = new Toolbox(catalog);
+  await engine.recover();
   const taskTools = TaskTools && new TaskTools({ ...shared, engine, toolbox });
   return { engine, toolbox, taskTools };
 }
