@@ -168,7 +168,8 @@ export interface ToolOptions<
   pollIntervalMs?: number;
   /**
    * A run may be made again, whole or from its last {@link ToolContext.checkpoint}, without harm: so a task whose
-   * server, or whose tools' process, stopped while it ran is run again, and not failed. A second such end fails it.
+   * server, or whose tools' process, stopped while it ran (or its shared thread, for what another did) is run again,
+   * and not failed. A second such end fails it.
    * Default `false`.
    */
   idempotent?: boolean;
