@@ -23,6 +23,12 @@ export function afterServerEnd(task: Task): Again | Outcome {
   return afterInterruption(task, interrupted('the server stopped while the task was running'));
 }
 
+/** What comes after the last answer to a task whose run has ended meanwhile. */
+export function afterWaiting({ call, attempt = 0, failures = 0 }: Task): Again {
+  const why = 'the run before ended while it waited for an answer';
+  return { pauseMs: 0, change: { statusMessage: words(call, attempt, failures, why) } };
+}
+
 /** Where a server that closes leaves a task that runs, for the next one; undefined where it may not be run again. */
 export function afterClosing(task: Task): Again | undefined {
   const { idempotent, retry } = task.call;

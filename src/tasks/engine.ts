@@ -42,7 +42,7 @@ export class Engine {
   /** Takes over what servers that have gone have left in the store. Called once, before anything else. */
   recover(): Promise<void> {
     return this.#recovery.start(() => {
-      for (const live of this.#lifecycle.values()) if (live.kept) void this.#lost(live);
+      for (const live of this.#lifecycle.values()) if (live.isStored) void this.#lost(live);
     });
   }
 
@@ -77,6 +77,7 @@ export class Engine {
     try {
       live.writes = store.create(task);
       await live.writes;
+      live.isStored = true;
     } catch (error) {
       this.#lifecycle.lose(live);
       throw error;
@@ -262,7 +263,7 @@ export class Engine {
     this.#closing = true;
     this.#recovery.close();
     this.#lifecycle.stopStarting();
-    for (const live of this.#lifecycle.values()) if (!live.run) this.#interrupt(live);
+    for (const live of this.#lifecycle.values()) if (live.counts === 'waiting') this.#interrupt(live);
     const timer = setTimeout(() => {
       for (const live of this.#lifecycle.values()) this.#interrupt(live);
     }, drainMs);
@@ -285,7 +286,8 @@ export class Engine {
       `The server is closing: task ${task.taskId} goes on when it is started again`,
     );
     if (task.state !== 'running') return this.#lifecycle.leave(live, later);
-    const again = afterClosing(task);
+    // Where its start has been written, and no more, it is as if it had not.
+    const again = live.run === undefined ? { pauseMs: 0, change: {} } : afterClosing(task);
     if (again === undefined) fail();
     else this.#lifecycle.leave(live, later, again);
   }
@@ -307,8 +309,11 @@ export class Engine {
     live.observers = [];
     this.#lifecycle.lose(live);
     const task = await this.#options.store.get(taskId).catch(() => undefined);
+    // Nobody may have had it after all.
+    const again = this.#lifecycle.get(taskId);
     for (const observer of observers) {
       if (task === undefined) observer.gone?.();
+      else if (again !== undefined) observe(again, observer);
       else this.#elsewhere.observe(task, observer);
     }
   }

@@ -1,13 +1,13 @@
 import { ErrorCode, RefusedError, type ProtocolError } from '../errors.ts';
-import { Admission, type Limits } from './admission.ts';
-import { after, type Again } from './again.ts';
+import type { Limits } from './admission.ts';
+import { after, afterWaiting, type Again } from './again.ts';
 import { askCaller, put } from './ask-caller.ts';
 import type { Journal } from './journal.ts';
 import { newLive, viewOf, type Live } from './live.ts';
 import type { Log } from './log.ts';
 import type { TaskView } from './observer.ts';
+import { Queue } from './queue.ts';
 import type { Repeatable, RunHooks, Runner } from './runner.ts';
-import { Scheduler, type Waiting } from './scheduler.ts';
 import type { TaskStore } from './store.ts';
 import {
   ending,
@@ -34,8 +34,7 @@ export interface LifecycleOptions extends Limits {
 export class Lifecycle {
   readonly #runner: Runner;
   readonly #log: Log;
-  readonly #scheduler = new Scheduler();
-  readonly #admission: Admission;
+  readonly #queue: Queue;
   readonly #writer: Writer;
   readonly #live = new Map<string, Live>();
   /** Those whose start is being written, or has been and finds no room. */
@@ -44,7 +43,9 @@ export class Lifecycle {
   readonly #written: Record<Lane, Live[]> = { cpu: [], io: [] };
   readonly #lost: (live: Live) => Promise<void>;
   #isClosing = false;
-  /** Called when the last live task has gone. */
+  /** How many have not ended. */
+  #active = 0;
+  /** Called when the last of them has. */
   #drained: () => void = () => {};
 
   /** @param lost is given each task that another server has, or nobody; its observers are still to be told */
@@ -53,7 +54,7 @@ export class Lifecycle {
     this.#runner = runner;
     this.#log = log;
     this.#lost = lost;
-    this.#admission = new Admission(options, log);
+    this.#queue = new Queue(options, log);
     this.#writer = new Writer(store, log);
     runner.onRoom = (lane) => this.#dispatch(lane);
   }
@@ -70,43 +71,43 @@ export class Lifecycle {
   get load(): { queued: number; running: number } {
     let running = 0;
     for (const live of this.#live.values()) if (live.counts === 'running') running++;
-    return { queued: this.#scheduler.size, running };
+    return { queued: this.#queue.size, running };
   }
 
   /** @throws {RefusedError} when it will not be run, or too many wait already */
   admit({ owner, call }: Pick<Task, 'owner' | 'call'>): void {
     const refusal = this.#runner.refusal(call);
     if (refusal !== undefined) throw new RefusedError(refusal);
-    this.#admission.enter(owner, call.tool, {
-      room: this.#runner.room(call.lane) - this.#starting[call.lane].size,
-      ahead: () => this.#scheduler.aheadOfNext(call.lane, owner),
-    });
+    this.#queue.enter({ owner, call }, this.#runner.room(call.lane) - this.#starting[call.lane].size);
   }
 
   /** Takes a task on that has been admitted. */
   add(task: Task, kept: boolean): Live {
     const live = newLive(task, kept);
+    this.#active++;
     this.#live.set(task.taskId, live);
     return live;
   }
 
   /** Takes a task on that had been admitted before it came here. */
   readmit(task: Task): Live {
-    this.#admission.readmit(task.owner);
-    return this.add(task, true);
+    this.#queue.readmit(task.owner);
+    const live = this.add(task, true);
+    live.isStored = true;
+    return live;
   }
 
   enqueue(live: Live): void {
     // It may have been interrupted while the store wrote it.
     if (live.task.state !== 'queued' || live.isLost) return;
-    this.#scheduler.push(waiting(live));
+    this.#queue.push(live.task);
     this.#dispatch(live.task.call.lane);
   }
 
   /** Ends a task; false where it had ended before. */
   end(live: Live, outcome: Outcome): boolean {
     if (live.isLost || isTerminal(live.task)) return false;
-    if (live.task.state === 'queued') this.#scheduler.remove(waiting(live));
+    if (live.task.state === 'queued') this.#queue.remove(live.task);
     clearTimeout(live.pause);
     // What was kept for another run is for none.
     const { checkpoint: _, asked: __, ...task } = live.task;
@@ -122,15 +123,9 @@ export class Lifecycle {
 
   /** Puts a task back into the queue, for another run. */
   again(live: Live, { pauseMs, change }: Again): void {
-    if (live.counts === 'running') {
-      live.counts = 'waiting';
-      if (this.#admission.stopped(live.task.owner)) this.#release(live.task.owner);
-    }
+    this.#stopped(live);
     for (const question of live.questions) question.withdraw();
     live.questions = [];
-    live.asked = 0;
-    delete live.progress;
-    delete live.run;
     this.#move(live, 'queued', change);
     // A run that ran out of time may still be on its way out.
     const pause = () => (live.pause = setTimeout(() => this.enqueue(live), pauseMs));
@@ -144,25 +139,24 @@ export class Lifecycle {
    * it is run again, and given the answers.
    */
   restoreQuestions(live: Live): void {
-    const changed = (asked: Journal, isWaiting: boolean) => {
-      if (isTerminal(live.task)) return;
-      if (isWaiting) this.#amend(live, { asked });
-      else {
-        live.task = { ...live.task, asked };
-        this.again(live, { pauseMs: 0, change: {} });
-      }
-    };
     for (const { key, question, answer } of live.task.asked ?? []) {
-      if (answer === undefined) put(live, key, question, () => {}, changed);
+      if (answer !== undefined) continue;
+      put(
+        live,
+        key,
+        question,
+        () => {},
+        (asked, isWaiting) => this.#asked(live, asked, isWaiting),
+      );
     }
-    if (live.questions.length === 0) this.again(live, { pauseMs: 0, change: {} });
+    if (live.questions.length === 0) this.again(live, afterWaiting(live.task));
   }
 
   /** Has nothing more to do with a task: another server has it, or nobody. */
   lose(live: Live): void {
     if (live.isLost) return;
     live.isLost = true;
-    if (live.task.state === 'queued') this.#scheduler.remove(waiting(live));
+    if (live.task.state === 'queued') this.#queue.remove(live.task);
     clearTimeout(live.pause);
     for (const question of live.questions) question.withdraw();
     live.run?.stop();
@@ -190,9 +184,9 @@ export class Lifecycle {
     this.#isClosing = true;
   }
 
-  /** Resolves when no task is left. */
+  /** Resolves when all have ended, though the store may not have all of it. */
   async drained(): Promise<void> {
-    if (this.#live.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    if (this.#active > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
   }
 
   /** Writes what the store has not taken, if it does now. */
@@ -201,7 +195,7 @@ export class Lifecycle {
   }
 
   view(live: Live): TaskView {
-    return viewOf(live, () => this.#scheduler.ahead(waiting(live)));
+    return viewOf(live, () => this.#queue.ahead(live.task));
   }
 
   #dispatch(lane: Lane): void {
@@ -209,7 +203,7 @@ export class Lifecycle {
     const written = this.#written[lane];
     while (written.length > 0 && this.#runner.room(lane) > 0) this.#launch(written.shift()!);
     while (!this.#isClosing && this.#runner.room(lane) > starting.size) {
-      const taskId = this.#scheduler.next(lane);
+      const taskId = this.#queue.next(lane);
       if (taskId === undefined) return;
       this.#start(this.#live.get(taskId)!);
     }
@@ -225,7 +219,7 @@ export class Lifecycle {
     }
     this.#starting[call.lane].add(live);
     live.counts = 'running';
-    if (this.#admission.started(owner)) this.#scheduler.hold(owner);
+    this.#queue.started(owner);
     const now = Date.now();
     const running = transition(live.task, 'running', {
       startedAt: now,
@@ -288,6 +282,11 @@ export class Lifecycle {
   }
 
   #finished(live: Live, outcome: Outcome, how: Repeatable | undefined): void {
+    if (how === 'interrupted' && live.task.state === 'input_required') {
+      // It waits on, and is run again with the answers.
+      this.#stopped(live);
+      return;
+    }
     const next = how === undefined ? outcome : after(live.task, outcome, how);
     if ('type' in next) {
       this.end(live, next);
@@ -299,9 +298,26 @@ export class Lifecycle {
   }
 
   #asked(live: Live, asked: Journal, isWaiting: boolean): void {
+    if (live.isLost || isTerminal(live.task)) return;
+    if (!isWaiting && live.run === undefined) {
+      live.task = { ...live.task, asked };
+      this.again(live, afterWaiting(live.task));
+      return;
+    }
     const state = isWaiting ? 'input_required' : 'running';
     if (live.task.state === state) this.#amend(live, { asked });
     else this.#move(live, state, { asked });
+  }
+
+  /** It has no run any more. */
+  #stopped(live: Live): void {
+    if (live.counts === 'running') {
+      live.counts = 'waiting';
+      if (this.#queue.stopped(live.task.owner)) this.#dispatchAll();
+    }
+    live.asked = 0;
+    delete live.progress;
+    delete live.run;
   }
 
   #move(live: Live, state: TaskState, change: Partial<Task>): void {
@@ -361,21 +377,16 @@ export class Lifecycle {
     const { owner } = live.task;
     const hadStarted = live.counts === 'running';
     live.counts = 'ended';
-    if (this.#admission.left(owner, hadStarted)) this.#release(owner);
+    if (this.#queue.left(owner, hadStarted)) this.#dispatchAll();
+    if (--this.#active === 0) this.#drained();
   }
 
-  #release(owner: string): void {
-    this.#scheduler.release(owner);
+  #dispatchAll(): void {
     this.#dispatch('cpu');
     this.#dispatch('io');
   }
 
   #forget(live: Live): void {
-    if (!this.#live.delete(live.task.taskId)) return;
-    if (this.#live.size === 0) this.#drained();
+    this.#live.delete(live.task.taskId);
   }
-}
-
-function waiting({ task: { taskId, owner, call } }: Live): Waiting {
-  return { taskId, owner, lane: call.lane };
 }

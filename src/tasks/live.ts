@@ -12,6 +12,8 @@ export interface Live {
   shown: Task;
   /** Its state by what the store has. */
   stored: Task;
+  /** Whether the store has it at all. */
+  isStored: boolean;
   /** False for a plain call, which nobody can ask for by id: the store never sees it. */
   readonly kept: boolean;
   run?: Run;
@@ -43,6 +45,7 @@ export function newLive(task: Task, kept: boolean): Live {
     task,
     shown: task,
     stored: task,
+    isStored: false,
     kept,
     counts: 'waiting',
     holdsPlace: false,
