@@ -22,7 +22,7 @@ export async function startHttpServer(args: readonly string[], token?: string): 
   const folder = await mkdtemp(join(tmpdir(), 'mcp-taskpool-'));
   const tokens = join(folder, 'tokens');
   if (token !== undefined) await writeFile(tokens, `${token} somebody\n`, { mode: 0o600 });
-  const options = [...args, ...(token === undefined ? [] : ['--token-file', tokens])];
+  const options = ['--store', 'memory', ...args, ...(token === undefined ? [] : ['--token-file', tokens])];
   const child = spawn(process.execPath, [CLI, 'serve', '--http', '0', ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -18,6 +18,7 @@ interface Options extends HttpFlags {
   taskTools?: boolean;
   grace?: number;
   drain: number;
+  store: 'memory';
   logLevel: 'info' | 'warn' | 'error' | 'silent';
 }
 
@@ -64,6 +65,7 @@ export function serveCommand(): Command {
       count,
     )
     .option('--drain <s>', 'how long running tasks may take when the server stops', seconds, 10)
+    .addOption(new Option('--store <store>', 'where tasks are kept').choices(['memory']).default('memory'))
     .addOption(
       new Option('--log-level <level>', 'what is logged on stderr: info has the life of every task')
         .choices(['info', 'warn', 'error', 'silent'])

@@ -110,7 +110,7 @@ describe('mcp-taskpool', () => {
 
   it('does not start without its tools, and says why on one line', async () => {
     const folder = await folderWith({ 'bad.js': "throw new Error('broken')" });
-    expect(await start('serve', '--tools', folder).ended).toEqual({
+    expect(await start('serve', '--store', 'memory', '--tools', folder).ended).toEqual({
       code: 1,
       stdout: '',
       stderr: `mcp-taskpool: ${folder}/bad.js: broken\n`,
@@ -119,7 +119,7 @@ describe('mcp-taskpool', () => {
 
   it('leaves out what does not load when told to, and says so on stderr', async () => {
     const folder = await folderWith({ 'bad.js': "throw new Error('broken')", 'good.js': toolSource('') });
-    const server = start('serve', '--tools', folder, '--lenient');
+    const server = start('serve', '--store', 'memory', '--tools', folder, '--lenient');
     server.child.stdin.end();
     const { code, stdout, stderr } = await server.ended;
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
@@ -133,7 +133,7 @@ describe('mcp-taskpool', () => {
         "console.log('printed on import');",
       ),
     });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'loud' } });
     await server.said('"id":1');
@@ -157,7 +157,7 @@ describe('mcp-taskpool', () => {
         "import { execFileSync } from 'node:child_process'; import { writeSync } from 'node:fs';",
       ),
     });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'loud' } });
     await server.said('"id":1');
@@ -172,7 +172,7 @@ describe('mcp-taskpool', () => {
     const folder = await folderWith({
       'spin.js': toolSource('run: (_, { log }) => { log("info", `pid ${process.pid}`); while (true); }'),
     });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'spin' } });
     const [, pid] = await server.saidMatch(/pid (\d+)/);
@@ -188,7 +188,7 @@ describe('mcp-taskpool', () => {
       'spin.js': `import { writeFileSync } from 'node:fs';
         writeFileSync(new URL('pid', import.meta.url), String(process.pid)); while (true);`,
     });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     const pid = await pidIn(join(folder, 'pid'));
     server.child.kill('SIGKILL');
     await server.ended;
@@ -205,7 +205,7 @@ describe('mcp-taskpool', () => {
         while (!existsSync(new URL('go', import.meta.url))) await new Promise((resolve) => setTimeout(resolve, 5));`,
       ),
     });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
     server.say({ jsonrpc: '2.0', id: 2, method: 'ping' });
@@ -232,7 +232,7 @@ describe('mcp-taskpool', () => {
 
   it('has nothing to say on stderr of thousands of requests at once', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     server.say(INITIALIZE);
     await server.said('"id":0');
     const pings = Array.from({ length: 5000 }, (_, n) => ({
@@ -250,7 +250,7 @@ describe('mcp-taskpool', () => {
     const folder = await folderWith({
       'fail.js': toolSource("run: () => { throw new Error('x'.repeat(4096)); }"),
     });
-    const child = spawn(process.execPath, [CLI, 'serve', '--tools', folder]);
+    const child = spawn(process.execPath, [CLI, 'serve', '--tools', folder, '--store', 'memory']);
     onTestFinished(() => void child.kill('SIGKILL'));
     const say = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`);
     say(INITIALIZE);
@@ -267,7 +267,7 @@ describe('mcp-taskpool', () => {
 
   it('ends with 0 when its input ends', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
-    const server = start('serve', '--tools', folder);
+    const server = start('serve', '--store', 'memory', '--tools', folder);
     server.say(INITIALIZE);
     await server.said('"id":0');
     server.child.stdin.end();
@@ -285,7 +285,7 @@ describe('mcp-taskpool', () => {
         }`,
         ),
       });
-      const server = start('serve', '--tools', folder);
+      const server = start('serve', '--store', 'memory', '--tools', folder);
       server.say(INITIALIZE);
       server.say({
         jsonrpc: '2.0',
@@ -306,7 +306,7 @@ describe('mcp-taskpool', () => {
       const folder = await folderWith({
         'spin.js': toolSource('run: (_, { log }) => { log("info", `pid ${process.pid}`); while (true); }'),
       });
-      const server = start('serve', '--tools', folder, ...options);
+      const server = start('serve', '--store', 'memory', '--tools', folder, ...options);
       server.say(INITIALIZE);
       server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'spin' } });
       const [, pid] = await server.saidMatch(/pid (\d+)/);

@@ -82,7 +82,8 @@ describe.each(CELLS)(
 
     async function open(): Promise<Target> {
       const args = ['--tools', tools, '--isolation', isolation, '--threads', '2', '--log-level', 'silent'];
-      if (transport === 'stdio') return { command: process.execPath, args: [CLI, 'serve', ...args] };
+      if (transport === 'stdio')
+        return { command: process.execPath, args: [CLI, 'serve', '--store', 'memory', ...args] };
       if (transport === 'HTTP') {
         const server = await startHttpServer(args);
         ends.push(() => server.stop());
