@@ -77,6 +77,11 @@ export class StoreUnavailableError extends ProtocolError {
   }
 }
 
+/** The file of a store cannot be used: the message has its path, and what to do. Nothing in the file was changed. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+}
+
 /** An idempotency key was used before, for another tool or with other arguments. */
 export class KeyReusedError extends ProtocolError {
   override readonly name = 'KeyReusedError';

@@ -11,11 +11,13 @@ export {
   OptionError,
   ProtocolError,
   RefusedError,
+  StoreError,
   StoreUnavailableError,
   TaskEndedError,
   UnknownTaskError,
 } from './errors.ts';
 export { MemoryStore } from './stores/memory.ts';
+export { SqliteStore, type SqliteStoreOptions } from './stores/sqlite.ts';
 export type { Log } from './tasks/log.ts';
 export { SteadyClock, type Clock } from './tasks/clock.ts';
 export type { Letter, Page, Purged, SharedEvents, SharedStore, TaskStore } from './tasks/store.ts';

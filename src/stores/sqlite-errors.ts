@@ -1,0 +1,64 @@
+import { StoreUnavailableError } from '../errors.ts';
+
+/** SQLite's result codes, of which extended ones have more in their higher bits. */
+const CODES = {
+  busy: 5,
+  locked: 6,
+  outOfMemory: 7,
+  readOnly: 8,
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  protocol: 15,
+  constraint: 19,
+  notADatabase: 26,
+} as const;
+
+/** What SQLite refused with. `statement`: that statement is at fault, and no other. */
+export type Fault = 'busy' | 'full' | 'unavailable' | 'damaged' | 'constraint' | 'statement';
+
+export function faultOf(error: unknown): Fault {
+  const { errcode } = error as { errcode?: unknown };
+  if (typeof errcode !== 'number') return 'statement';
+  switch (errcode & 0xff) {
+    case CODES.busy:
+    case CODES.locked:
+    case CODES.protocol:
+      return 'busy';
+    case CODES.full:
+      return 'full';
+    case CODES.readOnly:
+    case CODES.ioError:
+    case CODES.cannotOpen:
+    case CODES.outOfMemory:
+      return 'unavailable';
+    case CODES.corrupt:
+    case CODES.notADatabase:
+      return 'damaged';
+    case CODES.constraint:
+      return 'constraint';
+    default:
+      return 'statement';
+  }
+}
+
+/** The error for whoever wanted to write. */
+export function unavailable(path: string, error: unknown): StoreUnavailableError {
+  return new StoreUnavailableError(`${words(error)} (${path})`, { cause: error });
+}
+
+function words(error: unknown): string {
+  switch ((error as { errcode: number }).errcode & 0xff) {
+    case CODES.busy:
+    case CODES.locked:
+    case CODES.protocol:
+      return 'the store is locked by another process';
+    case CODES.full:
+      return "the store's disk is full";
+    case CODES.readOnly:
+      return 'the store can only be read';
+    default:
+      return `the store cannot be written: ${(error as Error).message}`;
+  }
+}

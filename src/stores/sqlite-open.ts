@@ -1,0 +1,154 @@
+import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { StoreError } from '../errors.ts';
+import { Connection } from './sqlite-connection.ts';
+import type { SqliteDriver } from './sqlite-driver.ts';
+import { faultOf } from './sqlite-errors.ts';
+import { APPLICATION_ID, SCHEMA_VERSION, migrate, schemaVersion } from './sqlite-schema.ts';
+
+export type Synchronous = 'full' | 'normal';
+
+/** How long to wait for another process that has the file locked. */
+const LONGEST_LOCK_MS = 5000;
+/** What is checked before the store is used; checking more takes too long to wait for. */
+const CHECKED_AT_ONCE = 16 * 1024 * 1024;
+
+/**
+ * Opens the file, makes it where there is none, and brings its schema up to date. A file that is another program's,
+ * a newer one's or damaged is left as it is.
+ * @throws {StoreError} when it cannot be used, with the path and what to do
+ */
+export async function openFile(
+  driver: SqliteDriver,
+  path: string,
+  synchronous: Synchronous,
+): Promise<{ connection: Connection; isChecked: boolean }> {
+  prepareFile(path);
+  const isChecked = statSync(path).size <= CHECKED_AT_ONCE;
+  let connection: Connection | undefined;
+  try {
+    const opened = await patiently(path, () => new Connection(driver, path, settings(synchronous)));
+    connection = opened;
+    await patiently(path, () => {
+      const isNew = checkOwner(opened);
+      if (isChecked && !isNew) checkPages(opened);
+      if (isNew) opened.exec('PRAGMA auto_vacuum = INCREMENTAL');
+      if (opened.value('PRAGMA journal_mode = WAL') !== 'wal') {
+        throw new StoreError(
+          `${path}: its file system cannot share a store between processes: use a local disk`,
+        );
+      }
+      migrate(opened);
+    });
+    return { connection, isChecked };
+  } catch (error) {
+    connection?.close();
+    throw error instanceof StoreError ? error : refused(path, error);
+  }
+}
+
+function settings(synchronous: Synchronous): string {
+  return [
+    // A wait in SQLite would hold the event loop.
+    'busy_timeout = 0',
+    'foreign_keys = ON',
+    `synchronous = ${synchronous}`,
+    // Small steps: whoever commits copies the pages of the log into the file.
+    'wal_autocheckpoint = 200',
+    'journal_size_limit = 4194304',
+    'cache_size = -16384',
+  ]
+    .map((setting) => `PRAGMA ${setting};`)
+    .join('');
+}
+
+function prepareFile(path: string): void {
+  const folder = dirname(path);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFile(path);
+    if (!statSync(path).isFile()) throw new StoreError(`${path}: is no file: name a file for the store`);
+    accessSync(path, constants.R_OK | constants.W_OK);
+    // Beside it SQLite keeps its log.
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const { message } = error as Error;
+    throw new StoreError(
+      `${path}: the store's file, and its folder, must be readable and writable, and the disk not full: ${message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Its log gets the same mode from SQLite. */
+function makeFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/** Gives whether there is nothing in it yet. */
+function checkOwner(connection: Connection): boolean {
+  const { path } = connection;
+  const application = connection.value('PRAGMA application_id');
+  const version = schemaVersion(connection);
+  if (application === APPLICATION_ID) {
+    if (version <= SCHEMA_VERSION) return false;
+    throw new StoreError(
+      `${path}: was written by a newer mcp-taskpool (schema ${version}; this one knows ${SCHEMA_VERSION}): ` +
+        'use that version, or name another file',
+    );
+  }
+  if (application !== 0 || version !== 0 || connection.value('SELECT count(*) FROM sqlite_schema') !== 0) {
+    throw new StoreError(`${path}: is the database of another program: name another file`);
+  }
+  return true;
+}
+
+function checkPages(connection: Connection): void {
+  const found = connection.value('PRAGMA quick_check(1)');
+  if (found !== 'ok') throw new StoreError(damagedFile(connection.path, String(found)));
+}
+
+function damagedFile(path: string, found: string): string {
+  return (
+    `${path}: is damaged (${found}). Restore it from a backup; or move it away, with the files beside it that are ` +
+    'named like it and end in -wal and -shm, to begin with an empty store'
+  );
+}
+
+function refused(path: string, error: unknown): StoreError {
+  const { message } = error as Error;
+  const options = { cause: error };
+  switch (faultOf(error)) {
+    case 'damaged':
+      return message.includes('not a database')
+        ? new StoreError(`${path}: is no SQLite database: name another file, or move it away`, options)
+        : new StoreError(damagedFile(path, message), options);
+    case 'busy':
+      return new StoreError(`${path}: is locked by another process: end it, or name another file`, options);
+    case 'full':
+      return new StoreError(`${path}: the disk is full: make room on it, or name another file`, options);
+    case 'unavailable':
+    case 'constraint':
+    case 'statement':
+      return new StoreError(`${path}: cannot be used: ${message}`, options);
+  }
+}
+
+async function patiently<T>(path: string, attempt: () => T): Promise<T> {
+  const longest = performance.now() + LONGEST_LOCK_MS;
+  for (;;) {
+    try {
+      return attempt();
+    } catch (error) {
+      if (faultOf(error) !== 'busy') throw error;
+      if (performance.now() > longest) throw refused(path, error);
+    }
+    await setTimeout(5 + Math.random() * 20);
+  }
+}

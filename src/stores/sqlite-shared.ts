@@ -1,0 +1,202 @@
+import type { Log } from '../tasks/log.ts';
+import type { Letter, SharedEvents, SharedStore } from '../tasks/store.ts';
+import type { Task } from '../tasks/task.ts';
+import type { Connection } from './sqlite-connection.ts';
+import type { SqliteRow } from './sqlite-driver.ts';
+import { faultOf } from './sqlite-errors.ts';
+import { Instances, abandoned, register, type Instance } from './sqlite-instances.ts';
+import { COLUMNS, key } from './sqlite-rows.ts';
+import type { Writer } from './sqlite-writer.ts';
+
+/** How many tasks are taken over at once. */
+const CLAIMED = 200;
+const LETTERS = 100;
+/** How soon it is seen that another process has written. */
+const WATCH_MS = 100;
+/** How soon it is seen that another process has ended. */
+const LOOK_MS = 1000;
+
+const CLAIM =
+  'UPDATE tasks SET instance = ? WHERE sequence IN ' +
+  '(SELECT sequence FROM tasks WHERE ended_at IS NULL AND instance IS ? ORDER BY sequence LIMIT ?) ' +
+  `RETURNING ${COLUMNS}, result`;
+const MINE =
+  'SELECT letters.id FROM letters JOIN tasks ON sequence = task WHERE instance = ? AND ended_at IS NULL';
+
+interface Options {
+  readonly leaseMs: number;
+  readonly log: Log;
+  readonly whole: (row: SqliteRow) => Promise<Task | undefined>;
+}
+
+/**
+ * What a server does about the others on its file. It is registered there when it first writes a task or watches,
+ * and shows by a beat that it is alive. Once it is not registered any more, whatever the reason, its tasks are anybody's.
+ */
+export class SqliteShared implements SharedStore {
+  readonly #writer: Writer;
+  readonly #connection: Connection;
+  readonly #options: Options;
+  readonly #instances: Instances;
+  #id: number | undefined;
+  #registering: Promise<number> | undefined;
+  #beat: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #events: SharedEvents | undefined;
+  #dataVersion: unknown;
+  #lookedAt = 0;
+  #isClosed = false;
+
+  constructor(writer: Writer, connection: Connection, options: Options) {
+    this.#writer = writer;
+    this.#connection = connection;
+    this.#options = options;
+    this.#instances = new Instances(options.leaseMs);
+  }
+
+  /** Who this server is on the file; undefined where it is not registered. */
+  get id(): number | undefined {
+    return this.#id;
+  }
+
+  /** Who this server is on the file, which it tells the others first. */
+  self(): Promise<number> | number {
+    if (this.#id !== undefined) return this.#id;
+    this.#registering ??= this.#register().finally(() => (this.#registering = undefined));
+    return this.#registering;
+  }
+
+  async claim(): Promise<readonly Task[]> {
+    const me = await this.self();
+    for (;;) {
+      const rows = await this.#writer.write((connection) => this.#take(connection, me));
+      if (rows.length === 0) return [];
+      const tasks: Task[] = [];
+      for (const row of rows.sort((a, b) => Number(a['sequence']) - Number(b['sequence']))) {
+        const task = await this.#options.whole(row);
+        if (task !== undefined) tasks.push(task);
+      }
+      if (tasks.length > 0) return tasks;
+    }
+  }
+
+  async post({ taskId, wish }: Letter): Promise<void> {
+    const insert =
+      'INSERT INTO letters (task, wish) SELECT sequence, ? FROM tasks WHERE task_id = ? AND ended_at IS NULL';
+    const text = JSON.stringify(wish);
+    await this.#writer.write((connection) => connection.run(insert, text, key(taskId)), text.length);
+  }
+
+  async letters(): Promise<readonly Letter[]> {
+    const me = this.#id;
+    if (me === undefined || this.#connection.get(`${MINE} LIMIT 1`, me) === undefined) return [];
+    const some = `${MINE} ORDER BY letters.id LIMIT ${LETTERS}`;
+    const taken = `DELETE FROM letters WHERE id IN (${some}) RETURNING id, wish, (SELECT task_id FROM tasks WHERE sequence = task) AS task_id`;
+    const rows = await this.#writer.write((connection) => connection.all(taken, me));
+    return rows
+      .sort((a, b) => Number(a['id']) - Number(b['id']))
+      .map((row) => ({
+        taskId: JSON.parse(`"${String(row['task_id'])}"`) as string,
+        wish: JSON.parse(String(row['wish'])) as Letter['wish'],
+      }));
+  }
+
+  watch(events: SharedEvents): void {
+    this.#events = events;
+    this.#dataVersion = this.#connection.value('PRAGMA data_version');
+    this.#watch = setInterval(() => this.#notice(), WATCH_MS);
+    // Told again at the next beat where it cannot be now.
+    Promise.resolve(this.self()).catch(() => {});
+    this.#startBeat();
+  }
+
+  /** Leaves what has not ended to the others. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#watch);
+    clearInterval(this.#beat);
+    await this.#registering?.catch(() => {});
+    const me = this.#id;
+    if (me === undefined) return;
+    this.#id = undefined;
+    try {
+      await this.#writer.write((connection) => connection.run('DELETE FROM instances WHERE id = ?', me));
+    } catch (error) {
+      // The others see that this process has ended.
+      this.#options.log.warn({ err: error }, 'the store could not be told that this server has left it');
+    }
+  }
+
+  async #register(): Promise<number> {
+    const id = await this.#writer.write(register);
+    this.#id = id;
+    if (!this.#isClosed) this.#startBeat();
+    return id;
+  }
+
+  #startBeat(): void {
+    this.#beat ??= setInterval(() => void this.#sendBeat(), this.#options.leaseMs / 6);
+  }
+
+  async #sendBeat(): Promise<void> {
+    try {
+      const before = await this.self();
+      const id = await this.#writer.write((connection) => {
+        const isThere = connection.run('UPDATE instances SET beat = beat + 1 WHERE id = ?', before) > 0;
+        // Whoever cannot write himself cannot tell who is gone: a full disk keeps all from it.
+        this.#instances.look(connection);
+        return isThere ? before : register(connection);
+      });
+      if (id === before || this.#isClosed) return;
+      this.#id = id;
+      this.#options.log.warn({}, 'this server was taken for dead, and its tasks were taken over');
+      this.#events?.lost();
+      this.#events?.gone();
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'the store could not be told that this server is alive');
+    }
+  }
+
+  #notice(): void {
+    try {
+      const version = this.#connection.value('PRAGMA data_version');
+      const hasChanged = version !== this.#dataVersion;
+      this.#dataVersion = version;
+      const mayBeGone = hasChanged || performance.now() - this.#lookedAt >= LOOK_MS;
+      if (hasChanged) this.#changed();
+      if (!mayBeGone || this.#id === undefined) return;
+      this.#lookedAt = performance.now();
+      if (this.#gone(this.#connection, this.#id).length > 0 || abandoned(this.#connection).length > 0) {
+        this.#events?.gone();
+      }
+    } catch (error) {
+      if (faultOf(error) === 'statement') throw error;
+      // It is looked at again.
+    }
+  }
+
+  #changed(): void {
+    const me = this.#id;
+    if (me !== undefined && this.#connection.get('SELECT 1 FROM instances WHERE id = ?', me) === undefined) {
+      // At once: until then it runs tasks that are another's.
+      void this.#sendBeat();
+    }
+    this.#events?.changed();
+  }
+
+  #gone(connection: Connection, me: number): Instance[] {
+    return this.#instances.gone(connection, me);
+  }
+
+  /** Some tasks of one who is gone. */
+  #take(connection: Connection, me: number): SqliteRow[] {
+    for (const { id, beat } of this.#gone(connection, me)) {
+      connection.run('DELETE FROM instances WHERE id = ? AND beat = ?', id, beat);
+    }
+    for (const id of abandoned(connection)) {
+      const rows = connection.all(CLAIM, me, id, CLAIMED);
+      if (rows.length > 0) return rows;
+    }
+    return [];
+  }
+}

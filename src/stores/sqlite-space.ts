@@ -1,0 +1,161 @@
+import type { Log } from '../tasks/log.ts';
+import type { Purged } from '../tasks/store.ts';
+import type { Connection } from './sqlite-connection.ts';
+import type { SqliteRow } from './sqlite-driver.ts';
+import { abandoned } from './sqlite-instances.ts';
+import { dropParts } from './sqlite-large.ts';
+import type { Writer } from './sqlite-writer.ts';
+
+/** What is removed at once. */
+const MOST_ROWS = 500;
+const MOST_MS = 4;
+/** How often it is seen whether the file is too large, and whether there is room to give back. */
+const LOOK_MS = 200;
+const WARN_MS = 60_000;
+/** To how much of the limit the file is brought once it is over it. */
+const ENOUGH = 0.95;
+/** Free pages are kept for what comes next; above this many, and this share of the file, they are given back. */
+const FREE_PAGES = 1024;
+const FREE_SHARE = 0.25;
+const GIVEN_BACK = 64;
+
+const MEGABYTE = 1024 * 1024;
+
+/** Makes room in the file: what has expired goes, and where it grows too large what ended first. In small steps. */
+export class Space {
+  readonly #writer: Writer;
+  readonly #connection: Connection;
+  readonly #log: Log;
+  readonly #mostPages: number;
+  readonly #maxStoreMb: number;
+  #timer: NodeJS.Timeout | undefined;
+  #left = 0;
+  #warnedAt = -Infinity;
+  #isClosed = false;
+
+  constructor(writer: Writer, connection: Connection, options: { maxStoreMb: number; log: Log }) {
+    this.#writer = writer;
+    this.#connection = connection;
+    this.#log = options.log;
+    this.#maxStoreMb = options.maxStoreMb;
+    this.#mostPages = (options.maxStoreMb * MEGABYTE) / Number(connection.value('PRAGMA page_size'));
+  }
+
+  /** Something was written. */
+  look(): void {
+    if (this.#isClosed) return;
+    this.#timer ??= setTimeout(() => void this.#makeRoom(), LOOK_MS);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Removes some of what has expired, of what has ended or is `me`'s or nobody's, and gives it in the order of its expiry. */
+  async purge(now: number, me: number | undefined): Promise<readonly Purged[]> {
+    for (;;) {
+      const { removed, isDone } = await this.#writer.write((connection) =>
+        remove(connection, expired(connection, now, me)),
+      );
+      if (removed.length > 0) this.look();
+      if (removed.length > 0 || isDone) return removed;
+    }
+  }
+
+  nextExpiry(connection: Connection, me: number | undefined): number | undefined {
+    const first = 'SELECT min(expires_at) FROM tasks WHERE instance IS ?';
+    const times = instances(connection, me)
+      .map((instance) => connection.value(first, instance))
+      .filter((time) => time !== null)
+      .map(Number);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  async #makeRoom(): Promise<void> {
+    try {
+      while (!this.#isClosed && (await this.#evict()));
+      while (!this.#isClosed && (await this.#giveBack()));
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the store could not make room');
+    }
+    this.#timer = undefined;
+  }
+
+  /** Removes some of what ended first where the file is too large; false where it is not, or nothing has ended. */
+  async #evict(): Promise<boolean> {
+    const { used } = pages(this.#connection);
+    const limit = this.#left > 0 ? this.#mostPages * ENOUGH : this.#mostPages;
+    if (used > limit) {
+      const { removed, isDone } = await this.#writer.write((connection) =>
+        remove(
+          connection,
+          connection.all(
+            'SELECT sequence, task_id, owner FROM tasks WHERE ended_at IS NOT NULL ORDER BY ended_at LIMIT ?',
+            MOST_ROWS,
+          ),
+        ),
+      );
+      this.#left += removed.length;
+      if (!isDone || removed.length > 0) return true;
+    }
+    if (this.#left > 0) this.#warn();
+    return false;
+  }
+
+  #warn(): void {
+    const now = performance.now();
+    if (now - this.#warnedAt < WARN_MS) return;
+    this.#warnedAt = now;
+    const removed = this.#left;
+    this.#left = 0;
+    this.#log.warn(
+      { removed, maxStoreMb: this.#maxStoreMb, path: this.#connection.path },
+      `the store has reached maxStoreMb (${this.#maxStoreMb}): the ${removed} tasks that ended first were removed`,
+    );
+  }
+
+  async #giveBack(): Promise<boolean> {
+    const { free, used } = pages(this.#connection);
+    if (free <= FREE_PAGES || free <= (free + used) * FREE_SHARE) return false;
+    await this.#writer.write((connection) => connection.exec(`PRAGMA incremental_vacuum(${GIVEN_BACK})`));
+    return true;
+  }
+}
+
+/** Whose expired tasks may be removed. */
+function instances(connection: Connection, me: number | undefined): (number | null)[] {
+  const others = abandoned(connection).filter((id) => id !== null);
+  return [null, ...(me === undefined ? [] : [me]), ...others];
+}
+
+function expired(connection: Connection, now: number, me: number | undefined): SqliteRow[] {
+  const first =
+    'SELECT sequence, task_id, owner, expires_at FROM tasks WHERE instance IS ? AND expires_at <= ? ORDER BY expires_at LIMIT ?';
+  return instances(connection, me)
+    .flatMap((instance) => connection.all(first, instance, now, MOST_ROWS))
+    .sort((a, b) => Number(a['expires_at']) - Number(b['expires_at']))
+    .slice(0, MOST_ROWS);
+}
+
+/** Removes rows, or the first of them, with what is kept beside them. */
+function remove(connection: Connection, rows: readonly SqliteRow[]): { removed: Purged[]; isDone: boolean } {
+  const latest = performance.now() + MOST_MS;
+  const removed: Purged[] = [];
+  for (const row of rows) {
+    const sequence = row['sequence']!;
+    while (dropParts(connection, sequence)) if (performance.now() > latest) return { removed, isDone: false };
+    connection.run('DELETE FROM tasks WHERE sequence = ?', sequence);
+    const [taskId, owner] = [row['task_id'], row['owner']].map(
+      (text) => JSON.parse(`"${String(text)}"`) as string,
+    );
+    removed.push({ taskId: taskId!, owner: owner! });
+    if (performance.now() > latest) return { removed, isDone: false };
+  }
+  return { removed, isDone: rows.length === 0 };
+}
+
+function pages(connection: Connection): { used: number; free: number } {
+  const free = Number(connection.value('PRAGMA freelist_count'));
+  return { used: Number(connection.value('PRAGMA page_count')) - free, free };
+}
