@@ -60,20 +60,25 @@ export async function defaultStorePath(tools: string): Promise<string> {
 
 /** @throws {StoreError} when nothing says where the user's files are */
 export function storePathOf(folder: string, surroundings: Surroundings): string {
-  const { join, basename } = surroundings.platform === 'win32' ? path.win32 : path.posix;
+  const paths = pathsOf(surroundings);
   const hash = createHash('sha256').update(folder).digest('hex').slice(0, 10);
   // The name is for people, and must be none that a file cannot have; the hash tells folders apart.
-  const name = [...basename(folder).replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')].slice(0, 40).join('');
-  return join(stateFolder(surroundings), 'mcp-taskpool', `${name}-${hash}.db`);
+  const [name] = /^.{0,40}/su.exec(paths.basename(folder).replaceAll(/[^\p{L}\p{N}._-]+/gu, '-'))!;
+  return paths.join(stateFolder(surroundings), 'mcp-taskpool', `${name}-${hash}.db`);
 }
 
-function stateFolder({ platform, env, home }: Surroundings): string {
-  const { isAbsolute, join } = platform === 'win32' ? path.win32 : path.posix;
+function stateFolder(surroundings: Surroundings): string {
+  const { platform, env, home } = surroundings;
+  const paths = pathsOf(surroundings);
   const named = platform === 'win32' ? env['LOCALAPPDATA'] : env['XDG_STATE_HOME'];
   // What is not absolute is to be ignored (XDG Base Directory Specification, "Environment variables").
-  if (platform !== 'darwin' && named !== undefined && isAbsolute(named)) return named;
-  if (!isAbsolute(home))
+  if (platform !== 'darwin' && named !== undefined && paths.isAbsolute(named)) return named;
+  if (!paths.isAbsolute(home))
     throw new StoreError('No home folder is known to keep tasks in: --store sqlite:PATH says where else');
-  if (platform === 'darwin') return join(home, 'Library', 'Application Support');
-  return platform === 'win32' ? join(home, 'AppData', 'Local') : join(home, '.local', 'state');
+  if (platform === 'darwin') return paths.join(home, 'Library', 'Application Support');
+  return platform === 'win32' ? paths.join(home, 'AppData', 'Local') : paths.join(home, '.local', 'state');
+}
+
+function pathsOf({ platform }: Surroundings): path.PlatformPath {
+  return platform === 'win32' ? path.win32 : path.posix;
 }
