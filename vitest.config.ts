@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // What these need is installed apart; see its own configuration.
     exclude: [...configDefaults.exclude, 'test/conformance/**'],
+    globalSetup: './test/state-folder.ts',
     pool: 'forks',
     // Each test file starts threads and processes of its own.
     maxWorkers: 2,

@@ -59,7 +59,8 @@ const PLAIN = 'this server, plain call';
 const TASK = 'this server, task and its result';
 
 function serve() {
-  return startHttp([CLI, 'serve', '--http', '0', '--tools', BENCH_TOOLS, '--rate-limit', '1000000']);
+  const options = ['--tools', BENCH_TOOLS, '--store', 'memory', '--rate-limit', '1000000'];
+  return startHttp([CLI, 'serve', '--http', '0', ...options]);
 }
 
 async function throughput(short: boolean): Promise<Map<string, number[]>> {

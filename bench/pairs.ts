@@ -46,7 +46,7 @@ export async function inMemoryWithSdkClient(options: ServerOptions): Promise<Pai
 export function overStdio(tools: string): Promise<TaskClient> {
   return TaskClient.connect({
     command: process.execPath,
-    args: [CLI, 'serve', '--tools', tools, '--drain', '0'],
+    args: [CLI, 'serve', '--tools', tools, '--store', 'memory', '--drain', '0'],
   });
 }
 

@@ -7,6 +7,8 @@ import { median, rounded } from './statistics.ts';
 
 const SDK_SERVER = fileURLToPath(new URL('./sdk-server.js', import.meta.url));
 
+const OURS = [CLI, 'serve', '--tools', TOOLS, '--store', 'memory'];
+
 const INITIALIZE = {
   jsonrpc: '2.0',
   id: 1,
@@ -23,7 +25,7 @@ export const start = {
   async run(short): Promise<Report> {
     const servers = new Map<string, { args: readonly string[]; first: number[]; list: number[] }>([
       ['SDK, one tool', { args: [SDK_SERVER], first: [], list: [] }],
-      ['this server, the example tools', { args: [CLI, 'serve', '--tools', TOOLS], first: [], list: [] }],
+      ['this server, the example tools', { args: OURS, first: [], list: [] }],
     ]);
     for (let round = 0; round < (short ? 1 : 15); round++) {
       for (const { args, first, list } of servers.values()) {

@@ -26,7 +26,7 @@ heading('── Two processes: client and spawned server over stdio ──');
 {
   await using client = await TaskClient.connect({
     command: process.execPath,
-    args: [CLI, 'serve', '--tools', TOOLS],
+    args: [CLI, 'serve', '--tools', TOOLS, '--store', 'memory'],
     env: { MCP_TASKPOOL_ROOT: ROOT },
   });
   failed += await play(client);

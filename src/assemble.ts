@@ -9,8 +9,9 @@ import type { Service } from './wire/service.ts';
 const HOUR_MS = 3_600_000;
 
 /**
- * Reads the tools folder, and starts the threads and the engine.
+ * Reads the tools folder, opens the store, and starts the threads and the engine.
  * @throws {CatalogError} with a line for each module that is at fault, unless `lenient`
+ * @throws what keeps the store from opening
  */
 export async function assemble(
   options: ServerOptions,
@@ -36,34 +37,43 @@ export async function assemble(
     import('./wire/tools.ts'),
     options.taskTools ? import('./wire/task-tools.ts').then((module) => module.TaskTools) : undefined,
   ]);
-  const runner = new ThreadPool({
-    place: { ...place, env: environment([...env, ...named]) },
-    threads: options.threads ?? availableParallelism(),
-    ioConcurrency: options.ioConcurrency ?? 1000,
-    graceMs: options.graceMs ?? 250,
-    maxMemoryMb: options.maxMemoryMb,
-    maxResultMb: options.maxResultMb ?? 10,
-    recycleAfter: options.recycleAfter,
-    tools: catalog,
-    log,
-  });
-  const toolbox = new Toolbox(catalog);
-  const engine = new Engine({
-    renew: (call) => {
-      const tool = toolbox.get(call.tool);
-      return tool && { ...toolbox.call(tool, call.args), ...(call.prepared && { prepared: call.prepared }) };
-    },
-    store: options.store ?? new MemoryStore(),
-    runner,
-    log,
-    defaultTtlMs: options.defaultTtlMs ?? HOUR_MS,
-    maxTtlMs: options.maxTtlMs ?? 24 * HOUR_MS,
-    pollIntervalMs: options.pollIntervalMs ?? 1000,
-    maxQueued: options.maxQueued ?? 200_000,
-    maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
-    maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
-  });
-  await engine.recover();
-  const taskTools = TaskTools && new TaskTools({ ...shared, engine, toolbox });
-  return { engine, toolbox, taskTools };
+  const { store: wanted } = options;
+  const store = typeof wanted === 'function' ? await wanted() : (wanted ?? new MemoryStore());
+  try {
+    const runner = new ThreadPool({
+      place: { ...place, env: environment([...env, ...named]) },
+      threads: options.threads ?? availableParallelism(),
+      ioConcurrency: options.ioConcurrency ?? 1000,
+      graceMs: options.graceMs ?? 250,
+      maxMemoryMb: options.maxMemoryMb,
+      maxResultMb: options.maxResultMb ?? 10,
+      recycleAfter: options.recycleAfter,
+      tools: catalog,
+      log,
+    });
+    const toolbox = new Toolbox(catalog);
+    const engine = new Engine({
+      renew: (call) => {
+        const tool = toolbox.get(call.tool);
+        return (
+          tool && { ...toolbox.call(tool, call.args), ...(call.prepared && { prepared: call.prepared }) }
+        );
+      },
+      store,
+      runner,
+      log,
+      defaultTtlMs: options.defaultTtlMs ?? HOUR_MS,
+      maxTtlMs: options.maxTtlMs ?? 24 * HOUR_MS,
+      pollIntervalMs: options.pollIntervalMs ?? 1000,
+      maxQueued: options.maxQueued ?? 200_000,
+      maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
+      maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
+    });
+    await engine.recover();
+    const taskTools = TaskTools && new TaskTools({ ...shared, engine, toolbox });
+    return { engine, toolbox, taskTools };
+  } catch (error) {
+    if (typeof wanted === 'function') await store.close();
+    throw error;
+  }
 }

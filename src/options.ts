@@ -64,8 +64,11 @@ export interface ServerOptions {
    * give up on calls that take long. No tool of the folder may have one of these names. Default false.
    */
   taskTools?: boolean;
-  /** Where tasks are kept. Default: in memory. */
-  store?: TaskStore;
+  /**
+   * Where tasks are kept; or what opens that, called once the tools have been read, so that it does not delay the
+   * first answers: where it rejects, so does `ready`. Closed with the server. Default: in memory.
+   */
+  store?: TaskStore | (() => Promise<TaskStore>);
   /**
    * Who makes a request, and so whose tasks it may see. Default: the issuer, subject (`extra.iss`,
    * `extra.sub`) and client of its access token, else its HTTP session, else (stdio, in memory) `local`.

@@ -14,7 +14,7 @@ export interface HttpServer {
 }
 
 /**
- * `mcp-taskpool serve --http` as a process of its own, on a port that is free.
+ * `mcp-taskpool serve --http` as a process of its own, on a port that is free, with a file of its own for its tasks.
  * @param token  what clients must come with, if anything: then tasks are theirs in whatever session
  * @throws {Error} when it ends before it listens, with what it wrote to standard error
  */
@@ -22,7 +22,8 @@ export async function startHttpServer(args: readonly string[], token?: string): 
   const folder = await mkdtemp(join(tmpdir(), 'mcp-taskpool-'));
   const tokens = join(folder, 'tokens');
   if (token !== undefined) await writeFile(tokens, `${token} somebody\n`, { mode: 0o600 });
-  const options = [...args, ...(token === undefined ? [] : ['--token-file', tokens])];
+  const store = `sqlite:${join(folder, 'tasks.db')}`;
+  const options = ['--store', store, ...args, ...(token === undefined ? [] : ['--token-file', tokens])];
   const child = spawn(process.execPath, [CLI, 'serve', '--http', '0', ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { print, resultLines } from './print.ts';
 
 interface Options {
   tools: string;
@@ -34,11 +35,7 @@ async function call(name: string, args: Record<string, unknown>, { tools }: Opti
       );
     },
   });
-  for (const block of result.content) {
-    // A picture on a terminal helps nobody.
-    const shown = 'data' in block ? { ...block, data: `${block.data.length} characters of base64` } : block;
-    console.log(shown.type === 'text' ? shown.text : JSON.stringify(shown));
-  }
+  await print(resultLines(result.content));
   if (result.isError) process.exitCode = 1;
 }
 

@@ -4,6 +4,7 @@ import { CatalogError, OptionError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { callCommand } from './call.ts';
 import { serveCommand } from './serve.ts';
+import { tasksCommand } from './tasks.ts';
 
 const program = new Command('mcp-taskpool')
   .description('Serves a folder of MCP tools, each call in a worker thread')
@@ -19,8 +20,9 @@ const program = new Command('mcp-taskpool')
           .replaceAll('\n', ' ')}\n`,
       ),
   });
-for (const command of [serveCommand(), callCommand()]) {
+for (const command of [serveCommand(), callCommand(), tasksCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
+  for (const part of command.commands) part.copyInheritedSettings(program);
 }
 
 try {

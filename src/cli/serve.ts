@@ -4,9 +4,10 @@ import type { HttpOptions } from '../serve/http-options.ts';
 import type { TaskServer } from '../server.ts';
 import { addHttpOptions, httpOptionsOf, inFlags, type HttpFlags } from './http-options.ts';
 import { lazyLog } from './log.ts';
+import { addStoreOptions, storeOpener, type StoreFlags } from './open-store.ts';
 import { count, gather, seconds } from './values.ts';
 
-interface Options extends HttpFlags {
+interface Options extends HttpFlags, StoreFlags {
   tools: string;
   threads?: number;
   isolation: 'process' | 'thread';
@@ -69,7 +70,7 @@ export function serveCommand(): Command {
         .choices(['info', 'warn', 'error', 'silent'])
         .default('warn'),
     );
-  return addHttpOptions(command).action(serve);
+  return addHttpOptions(addStoreOptions(command)).action(serve);
 }
 
 async function serve(options: Options): Promise<void> {
@@ -77,9 +78,10 @@ async function serve(options: Options): Promise<void> {
   if (options.allowRead.length > 0 && !options.lockdown)
     throw new OptionError('--allow-read: needs --lockdown');
   const http = httpOptionsOf(options);
+  const log = lazyLog(logLevel, logLine);
+  const store = storeOpener(options, tools, log);
   // Loaded here, so that a wrong option is answered at once.
   const { startServer } = await import('../server.ts');
-  const log = lazyLog(logLevel, logLine);
   // Nobody reads it any more.
   process.stderr.on('error', () => {});
   const server = startServer({
@@ -93,6 +95,7 @@ async function serve(options: Options): Promise<void> {
     ...(lenient !== undefined && { lenient }),
     ...(options.taskTools && { taskTools: true }),
     ...(grace !== undefined && { graceMs: grace }),
+    ...(store !== undefined && { store }),
   });
   const drainMs = drain * 1000;
   if (http !== undefined) return overHttp(server, { ...http, log }, drainMs);

@@ -103,13 +103,23 @@ export class LargeValues {
   async #parts(sequence: number, { version, parts }: Beside): Promise<Uint8Array[] | undefined> {
     const read: Uint8Array[] = [];
     for (let part = 0; part < parts; part++) {
-      const row = await this.#reader.read((connection) => connection.get(PART, sequence, version, part));
-      if (row === undefined) return undefined;
-      read.push(row['bytes'] as Uint8Array);
+      const bytes = await this.#reader.read((connection) => getPart(connection, sequence, version, part));
+      if (bytes === undefined) return undefined;
+      read.push(bytes);
       await setImmediate();
     }
     return read;
   }
+}
+
+/** One part of a value that is kept beside a row; undefined where it is gone. */
+export function getPart(
+  connection: Connection,
+  sequence: number,
+  version: number,
+  part: number,
+): Uint8Array | undefined {
+  return connection.get(PART, sequence, version, part)?.['bytes'] as Uint8Array | undefined;
 }
 
 /** Removes some of what is kept beside a row; false where nothing is left. */

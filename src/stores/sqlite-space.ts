@@ -140,7 +140,10 @@ function expired(connection: Connection, now: number, me: number | undefined): S
 }
 
 /** Removes rows, or the first of them, with what is kept beside them. */
-function remove(connection: Connection, rows: readonly SqliteRow[]): { removed: Purged[]; isDone: boolean } {
+export function remove(
+  connection: Connection,
+  rows: readonly SqliteRow[],
+): { removed: Purged[]; isDone: boolean } {
   const latest = performance.now() + MOST_MS;
   const removed: Purged[] = [];
   for (const row of rows) {

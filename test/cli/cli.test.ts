@@ -1,64 +1,11 @@
 import { spawn } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { folderWith, toolSource } from '../folder.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
-
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, ...args]);
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const stderr = text(child.stderr);
-  let stdout = '';
-  const heard = new EventEmitter();
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    stdout += chunk;
-    heard.emit('more');
-  });
-  const ended = once(child, 'close').then(async ([code]) => ({
-    code: code as number | null,
-    stdout,
-    stderr: await stderr,
-  }));
-  return {
-    child,
-    ended,
-    get stdout() {
-      return stdout;
-    },
-    say: (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`),
-    /** Resolves once the server has written this to its standard output. */
-    said: async (words: string) => {
-      while (!stdout.includes(words)) await once(heard, 'more');
-    },
-    saidMatch: async (pattern: RegExp) => {
-      let match: RegExpExecArray | null;
-      while ((match = pattern.exec(stdout)) === null) await once(heard, 'more');
-      return match;
-    },
-  };
-}
-
-const INITIALIZE = {
-  jsonrpc: '2.0',
-  id: 0,
-  method: 'initialize',
-  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
-};
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
+import { CLI, INITIALIZE, isAlive, serve, start } from './command.ts';
 
 async function pidIn(file: string): Promise<number> {
   while (!existsSync(file) || readFileSync(file, 'utf8') === '') await new Promise(setImmediate);
@@ -110,7 +57,8 @@ describe('mcp-taskpool', () => {
 
   it('does not start without its tools, and says why on one line', async () => {
     const folder = await folderWith({ 'bad.js': "throw new Error('broken')" });
-    expect(await start('serve', '--tools', folder).ended).toEqual({
+    const { ended } = await serve(folder);
+    expect(await ended).toEqual({
       code: 1,
       stdout: '',
       stderr: `mcp-taskpool: ${folder}/bad.js: broken\n`,
@@ -119,7 +67,7 @@ describe('mcp-taskpool', () => {
 
   it('leaves out what does not load when told to, and says so on stderr', async () => {
     const folder = await folderWith({ 'bad.js': "throw new Error('broken')", 'good.js': toolSource('') });
-    const server = start('serve', '--tools', folder, '--lenient');
+    const server = await serve(folder, '--lenient');
     server.child.stdin.end();
     const { code, stdout, stderr } = await server.ended;
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
@@ -133,7 +81,7 @@ describe('mcp-taskpool', () => {
         "console.log('printed on import');",
       ),
     });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'loud' } });
     await server.said('"id":1');
@@ -157,7 +105,7 @@ describe('mcp-taskpool', () => {
         "import { execFileSync } from 'node:child_process'; import { writeSync } from 'node:fs';",
       ),
     });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'loud' } });
     await server.said('"id":1');
@@ -172,7 +120,7 @@ describe('mcp-taskpool', () => {
     const folder = await folderWith({
       'spin.js': toolSource('run: (_, { log }) => { log("info", `pid ${process.pid}`); while (true); }'),
     });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'spin' } });
     const [, pid] = await server.saidMatch(/pid (\d+)/);
@@ -188,7 +136,7 @@ describe('mcp-taskpool', () => {
       'spin.js': `import { writeFileSync } from 'node:fs';
         writeFileSync(new URL('pid', import.meta.url), String(process.pid)); while (true);`,
     });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     const pid = await pidIn(join(folder, 'pid'));
     server.child.kill('SIGKILL');
     await server.ended;
@@ -205,7 +153,7 @@ describe('mcp-taskpool', () => {
         while (!existsSync(new URL('go', import.meta.url))) await new Promise((resolve) => setTimeout(resolve, 5));`,
       ),
     });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     server.say(INITIALIZE);
     server.say({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
     server.say({ jsonrpc: '2.0', id: 2, method: 'ping' });
@@ -232,7 +180,7 @@ describe('mcp-taskpool', () => {
 
   it('has nothing to say on stderr of thousands of requests at once', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     server.say(INITIALIZE);
     await server.said('"id":0');
     const pings = Array.from({ length: 5000 }, (_, n) => ({
@@ -250,7 +198,7 @@ describe('mcp-taskpool', () => {
     const folder = await folderWith({
       'fail.js': toolSource("run: () => { throw new Error('x'.repeat(4096)); }"),
     });
-    const child = spawn(process.execPath, [CLI, 'serve', '--tools', folder]);
+    const child = spawn(process.execPath, [CLI, 'serve', '--tools', folder, '--store', 'memory']);
     onTestFinished(() => void child.kill('SIGKILL'));
     const say = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`);
     say(INITIALIZE);
@@ -267,7 +215,7 @@ describe('mcp-taskpool', () => {
 
   it('ends with 0 when its input ends', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
-    const server = start('serve', '--tools', folder);
+    const server = await serve(folder);
     server.say(INITIALIZE);
     await server.said('"id":0');
     server.child.stdin.end();
@@ -285,7 +233,7 @@ describe('mcp-taskpool', () => {
         }`,
         ),
       });
-      const server = start('serve', '--tools', folder);
+      const server = await serve(folder);
       server.say(INITIALIZE);
       server.say({
         jsonrpc: '2.0',
@@ -306,7 +254,7 @@ describe('mcp-taskpool', () => {
       const folder = await folderWith({
         'spin.js': toolSource('run: (_, { log }) => { log("info", `pid ${process.pid}`); while (true); }'),
       });
-      const server = start('serve', '--tools', folder, ...options);
+      const server = await serve(folder, ...options);
       server.say(INITIALIZE);
       server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'spin' } });
       const [, pid] = await server.saidMatch(/pid (\d+)/);

@@ -8,7 +8,10 @@ import { emptyFolder, newGate, serveFixturesOnce } from '../wire/fixtures.ts';
 const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const TOOLS = fileURLToPath(new URL('../../dist/test/fixtures/tools/', import.meta.url));
 
-const stdio = { command: process.execPath, args: [CLI, 'serve', '--tools', TOOLS, '--threads', '1'] };
+const stdio = {
+  command: process.execPath,
+  args: [CLI, 'serve', '--tools', TOOLS, '--threads', '1', '--store', 'memory'],
+};
 
 /** A client of our server, in memory and as a child process. */
 const WAYS: Record<string, () => Promise<TaskClient>> = {

@@ -31,7 +31,7 @@ const TARGETS: Record<string, (tools: string) => Promise<Target>> = {
   },
   'over stdio': async (tools) => ({
     command: process.execPath,
-    args: [CLI, 'serve', '--tools', tools, '--threads', '1'],
+    args: [CLI, 'serve', '--tools', tools, '--threads', '1', '--store', 'memory'],
     stderr: 'ignore',
   }),
 };

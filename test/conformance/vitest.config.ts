@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: new URL('.', import.meta.url).pathname,
-    globalSetup: './install.ts',
+    globalSetup: ['./install.ts', '../state-folder.ts'],
     include: ['*.test.ts'],
     // Of what is measured here much is time that a tool sleeps; files run side by side.
     maxWorkers: 2,

@@ -27,7 +27,7 @@ export class ChildTransport implements Transport {
   #rest: string[] = [];
 
   constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, [CLI, 'serve', ...args], {
+    this.#child = spawn(process.execPath, [CLI, 'serve', '--store', 'memory', ...args], {
       env: { ...process.env, ...environment },
       stdio: 'pipe',
     });

@@ -13,7 +13,8 @@ const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url)
 const TOOLS = fileURLToPath(new URL('../../dist/test/fixtures/tools/', import.meta.url));
 
 function serve(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, 'serve', '--tools', TOOLS, '--threads', '1', ...args]);
+  const options = ['--tools', TOOLS, '--threads', '1', '--store', 'memory', ...args];
+  const child = spawn(process.execPath, [CLI, 'serve', ...options]);
   onTestFinished(() => void child.kill('SIGKILL'));
   let [stdout, stderr] = ['', ''];
   const heard = new EventEmitter();

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
 import { createServer } from 'mcp-taskpool';
@@ -82,7 +83,10 @@ describe.each(CELLS)(
 
     async function open(): Promise<Target> {
       const args = ['--tools', tools, '--isolation', isolation, '--threads', '2', '--log-level', 'silent'];
-      if (transport === 'stdio') return { command: process.execPath, args: [CLI, 'serve', ...args] };
+      if (transport === 'stdio') {
+        const store = `sqlite:${join(tools, `${protocol}-${isolation}.db`)}`;
+        return { command: process.execPath, args: [CLI, 'serve', '--store', store, ...args] };
+      }
       if (transport === 'HTTP') {
         const server = await startHttpServer(args);
         ends.push(() => server.stop());

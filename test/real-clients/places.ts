@@ -5,7 +5,7 @@ import type { Place } from './clients/client.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const TOOLS = fileURLToPath(new URL('../../dist/test/fixtures/conformance-tools/', import.meta.url));
-const OPTIONS = ['--tools', TOOLS, '--log-level', 'silent'];
+const OPTIONS = ['--tools', TOOLS, '--store', 'memory', '--log-level', 'silent'];
 /** Over HTTP, tasks are listed and found again for those who can be told from others. */
 const TOKEN = 'a-token-that-nobody-guesses';
 

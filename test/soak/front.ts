@@ -55,7 +55,7 @@ export class Front {
 
   constructor(args: readonly string[], listener: Listener) {
     this.#listener = listener;
-    this.#child = spawn(process.execPath, [CLI, 'serve', ...args], { stdio: 'pipe' });
+    this.#child = spawn(process.execPath, [CLI, 'serve', '--store', 'memory', ...args], { stdio: 'pipe' });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#read(line));
     createInterface({ input: this.#child.stderr! }).on('line', (line) => listener.said(line));
     this.#child.stdin!.on('error', () => listener.violated('the server reads no more'));

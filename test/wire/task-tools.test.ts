@@ -82,7 +82,7 @@ async function inMemory(): Promise<Host> {
 }
 
 function overStdio(): Promise<Host> {
-  const args = [CLI, 'serve', '--tools', FIXTURES, '--threads', '1', '--task-tools'];
+  const args = [CLI, 'serve', '--tools', FIXTURES, '--threads', '1', '--store', 'memory', '--task-tools'];
   return Host.connect(new StdioClientTransport({ command: process.execPath, args }));
 }
 
