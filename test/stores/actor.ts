@@ -6,8 +6,6 @@ import { onTestFinished } from 'vitest';
 
 const SCRIPT = fileURLToPath(new URL('../../dist/test/fixtures/store-actor.js', import.meta.url));
 
-export type Actor = Awaited<ReturnType<typeof startActor>>;
-
 /** Another server's store in a process of its own, which ends with the test. See the fixture for what it can do. */
 export async function startActor(path: string, leaseMs = 30_000) {
   const child = spawn(process.execPath, [SCRIPT, path, String(leaseMs)], {

@@ -126,7 +126,9 @@ describe('The clock of a SQLite file', () => {
     const first = await openStore({ path });
     const real = Date.now.bind(Date);
     const set = vi.spyOn(Date, 'now').mockImplementation(() => real() + 3_600_000);
-    onTestFinished(() => void set.mockRestore());
+    onTestFinished(() => {
+      set.mockRestore();
+    });
     const expiresAt = first.clock.now() + 60_000;
     await first.create(aTask({ taskId: 'a', expiresAt }));
     await first.close();
