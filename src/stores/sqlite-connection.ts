@@ -51,6 +51,19 @@ export class Connection {
     this.#database = this.#open();
   }
 
+  /**
+   * Empties the log into the file, and closes it. SQLite does the former by itself when the last connection ends, but with
+   * @photostructure/sqlite that is when the statements have been collected as garbage.
+   */
+  finish(): void {
+    try {
+      this.get('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch {
+      // It stays in the log.
+    }
+    this.close();
+  }
+
   close(): void {
     this.#statements.clear();
     this.#database.close();

@@ -48,6 +48,11 @@ export function unavailable(path: string, error: unknown): StoreUnavailableError
   return new StoreUnavailableError(`${words(error)} (${path})`, { cause: error });
 }
 
+/** The error for whoever wanted to create a task. */
+export function diskFull(path: string): StoreUnavailableError {
+  return new StoreUnavailableError(`the store's disk is full (${path})`);
+}
+
 /** The error for whoever wanted to read. */
 export function unreadable(path: string, error: unknown): StoreUnavailableError {
   return new StoreUnavailableError(`the store cannot be read: ${(error as Error).message} (${path})`, {
@@ -58,9 +63,14 @@ export function unreadable(path: string, error: unknown): StoreUnavailableError 
 /** The error for whoever wants to write to a file that is damaged. */
 export function damaged(path: string, found: string, cause?: unknown): StoreUnavailableError {
   return new StoreUnavailableError(
-    `the store is damaged: ${found}. Stop the servers that use it, and move it away or restore it (${path})`,
+    `the store is damaged: ${oneLine(found)}. Stop the servers that use it, and move it away or restore it (${path})`,
     { cause },
   );
+}
+
+/** SQLite's findings have several. */
+export function oneLine(found: string): string {
+  return found.replaceAll(/\s+/g, ' ');
 }
 
 function words(error: unknown): string {

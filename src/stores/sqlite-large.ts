@@ -19,6 +19,9 @@ const LARGEST_VERSION = 2 ** 47;
 const CALL_VERSION = 0;
 
 const OWN = 'SELECT sequence FROM tasks WHERE task_id = ? AND state = ? AND instance = ?';
+const SOME = 'SELECT rowid FROM parts WHERE task = ?';
+const DROP = `DELETE FROM parts WHERE rowid IN (${SOME} LIMIT 4)`;
+const DROP_RESULT = `DELETE FROM parts WHERE rowid IN (${SOME} AND version <> ? LIMIT 4)`;
 const PART = 'SELECT bytes FROM parts WHERE task = ? AND version = ? AND part = ?';
 
 /** A large call, as it is to be kept beside its row. */
@@ -66,15 +69,28 @@ export class LargeValues {
     me: number,
   ): Promise<Beside | undefined | false> {
     if (outcome?.type !== 'result' || !isLarge(outcome.result, LARGE_RESULT)) return undefined;
-    const version = randomInt(CALL_VERSION + 1, LARGEST_VERSION);
     const parts = await pack(outcome.result);
-    for (const [part, bytes] of parts.entries()) {
-      const isKept = await this.#writer.write((connection) => {
-        const row = connection.get(OWN, key(taskId), from, me);
-        if (row !== undefined) insert(connection, [row['sequence']!, version, part, bytes]);
-        return row !== undefined;
-      }, bytes.length);
-      if (!isKept) return false;
+    const own = (connection: Connection) => connection.get(OWN, key(taskId), from, me)?.['sequence'];
+    // What an attempt that failed has left: of a task that has not ended, no result counts.
+    const dropLeft = (connection: Connection) => {
+      const task = own(connection);
+      return task !== undefined && connection.run(DROP_RESULT, task, CALL_VERSION) > 0;
+    };
+    while (await this.#writer.write(dropLeft));
+    const version = randomInt(CALL_VERSION + 1, LARGEST_VERSION);
+    try {
+      for (const [part, bytes] of parts.entries()) {
+        const isKept = await this.#writer.write((connection) => {
+          const task = own(connection);
+          if (task !== undefined) insert(connection, [task, version, part, bytes]);
+          return task !== undefined;
+        }, bytes.length);
+        if (!isKept) return false;
+      }
+    } catch (error) {
+      // The disk is full: what was kept of it so far must not be what fills it.
+      while (await this.#writer.write(dropLeft).catch(() => false));
+      throw error;
     }
     return { version, parts: parts.length };
   }
@@ -124,8 +140,7 @@ export function getPart(
 
 /** Removes some of what is kept beside a row; false where nothing is left. */
 export function dropParts(connection: Connection, sequence: SqliteValue): boolean {
-  const some = 'SELECT rowid FROM parts WHERE task = ? LIMIT 4';
-  return connection.run(`DELETE FROM parts WHERE rowid IN (${some})`, sequence) > 0;
+  return connection.run(DROP, sequence) > 0;
 }
 
 function insert(connection: Connection, values: readonly SqliteValue[]): void {

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { StoreError } from '../errors.ts';
 import { Connection } from './sqlite-connection.ts';
 import type { SqliteDriver } from './sqlite-driver.ts';
-import { faultOf } from './sqlite-errors.ts';
+import { faultOf, oneLine } from './sqlite-errors.ts';
 import { APPLICATION_ID, SCHEMA_VERSION, migrate, schemaVersion } from './sqlite-schema.ts';
 
 export type Synchronous = 'full' | 'normal';
@@ -119,7 +119,7 @@ function checkPages(connection: Connection): void {
 
 function damagedFile(path: string, found: string): string {
   return (
-    `${path}: is damaged (${found}). Restore it from a backup; or move it away, with the files beside it that are ` +
+    `${path}: is damaged (${oneLine(found)}). Restore it from a backup; or move it away, with the files beside it that are ` +
     'named like it and end in -wal and -shm, to begin with an empty store'
   );
 }

@@ -1,7 +1,9 @@
+import { statfsSync } from 'node:fs';
 import type { Log } from '../tasks/log.ts';
 import type { Purged } from '../tasks/store.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
+import { diskFull } from './sqlite-errors.ts';
 import { abandoned } from './sqlite-instances.ts';
 import { dropParts } from './sqlite-large.ts';
 import { textOf } from './sqlite-rows.ts';
@@ -22,12 +24,17 @@ const FREE_SHARE = 0.25;
 const GIVEN_BACK = 64;
 
 const MEGABYTE = 1024 * 1024;
+/** What is left on the disk for other than new tasks, and how often that is looked at. */
+const RESERVED = MEGABYTE;
+const DISK_MS = 50;
+const DISK_BYTES = 16 * 1024;
 
 /** Makes room in the file: what has expired goes, and where it grows too large what ended first. In small steps. */
 export class Space {
   readonly #writer: Writer;
   readonly #connection: Connection;
   readonly #log: Log;
+  readonly #pageSize: number;
   readonly #mostPages: number;
   readonly #maxStoreMb: number;
   #timer: NodeJS.Timeout | undefined;
@@ -36,6 +43,10 @@ export class Space {
   /** Since the last warning. */
   #evicted = 0;
   #warnedAt = -Infinity;
+  #diskSeenAt = -Infinity;
+  /** Bytes that were let in since. */
+  #sinceSeen = 0;
+  #hasRoom = true;
   #isClosed = false;
 
   constructor(writer: Writer, connection: Connection, options: { maxStoreMb: number; log: Log }) {
@@ -43,13 +54,41 @@ export class Space {
     this.#connection = connection;
     this.#log = options.log;
     this.#maxStoreMb = options.maxStoreMb;
-    this.#mostPages = (options.maxStoreMb * MEGABYTE) / Number(connection.value('PRAGMA page_size'));
+    this.#pageSize = Number(connection.value('PRAGMA page_size'));
+    this.#mostPages = (options.maxStoreMb * MEGABYTE) / this.#pageSize;
   }
 
   /** Something was written. */
   look(): void {
     if (this.#isClosed) return;
     this.#timer ??= setTimeout(() => void this.#makeRoom(), LOOK_MS);
+  }
+
+  /**
+   * Refuses a new task where little room is left on the disk: what there is, is for the ends of tasks, and to remove
+   * some. A file that fills its disk to the last could not even be made smaller.
+   * @param bytes about how large it is
+   * @throws {StoreUnavailableError} where the disk is full but for that
+   */
+  checkDisk(bytes: number): void {
+    const now = performance.now();
+    this.#sinceSeen += bytes;
+    if (this.#sinceSeen >= DISK_BYTES || now - this.#diskSeenAt >= DISK_MS) {
+      this.#diskSeenAt = now;
+      this.#sinceSeen = 0;
+      this.#hasRoom = this.#looksRoomy();
+    }
+    if (!this.#hasRoom) throw diskFull(this.#connection.path);
+  }
+
+  #looksRoomy(): boolean {
+    try {
+      const { bavail, bsize } = statfsSync(this.#connection.path);
+      return bavail * bsize + pages(this.#connection).free * this.#pageSize >= RESERVED;
+    } catch {
+      // What is wrong is told by who writes.
+      return true;
+    }
   }
 
   close(): void {
@@ -83,24 +122,32 @@ export class Space {
   async #makeRoom(): Promise<void> {
     try {
       while (!this.#isClosed && (await this.#evict()));
+      if (!(await this.#giveBack())) return;
       while (!this.#isClosed && (await this.#giveBack()));
+      // Only once it is out of the log the file is smaller.
+      if (!this.#isClosed) this.#connection.get('PRAGMA wal_checkpoint(PASSIVE)');
     } catch (error) {
       if (!this.#isClosed) this.#log.warn({ err: error }, 'the store could not make room');
+    } finally {
+      this.#timer = undefined;
     }
-    this.#timer = undefined;
   }
 
   /** Removes some of what ended first where the file is too large; false where it is small enough, or nothing has ended. */
   async #evict(): Promise<boolean> {
-    const { used } = pages(this.#connection);
-    this.#isShrinking = used > this.#mostPages * (this.#isShrinking ? ENOUGH : 1);
+    this.#isShrinking = this.#isTooLarge(this.#connection);
     if (!this.#isShrinking) return false;
-    const { removed, isDone } = await this.#writer.write((connection) =>
-      remove(connection, connection.all(ENDED_FIRST, MOST_ROWS)),
-    );
+    const { removed, isDone } = await this.#writer.write((connection) => {
+      const rows = connection.all(ENDED_FIRST, MOST_ROWS);
+      return remove(connection, rows, () => !this.#isTooLarge(connection));
+    });
     this.#evicted += removed.length;
     if (this.#evicted > 0 && performance.now() - this.#warnedAt >= WARN_MS) this.#warn();
     return !isDone;
+  }
+
+  #isTooLarge(connection: Connection): boolean {
+    return pages(connection).used > this.#mostPages * (this.#isShrinking ? ENOUGH : 1);
   }
 
   #warn(): void {
@@ -139,19 +186,25 @@ function expired(connection: Connection, now: number, me: number | undefined): S
     .slice(0, MOST_ROWS);
 }
 
-/** Removes rows, or the first of them, with what is kept beside them. */
+/**
+ * Removes rows, or the first of them, with what is kept beside them.
+ * @param isEnough is asked before each
+ * @returns `isDone`: there were none
+ */
 export function remove(
   connection: Connection,
   rows: readonly SqliteRow[],
+  isEnough: () => boolean = () => false,
 ): { removed: Purged[]; isDone: boolean } {
   const latest = performance.now() + MOST_MS;
   const removed: Purged[] = [];
   for (const row of rows) {
+    if (isEnough()) break;
     const sequence = row['sequence']!;
     while (dropParts(connection, sequence)) if (performance.now() > latest) return { removed, isDone: false };
     connection.run('DELETE FROM tasks WHERE sequence = ?', sequence);
     removed.push({ taskId: textOf(row['task_id']), owner: textOf(row['owner']) });
-    if (performance.now() > latest) return { removed, isDone: false };
+    if (performance.now() > latest) break;
   }
   return { removed, isDone: rows.length === 0 };
 }

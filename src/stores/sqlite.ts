@@ -87,6 +87,8 @@ export class SqliteStore implements TaskStore {
     const me = isTerminal(task) ? null : await this.shared.self();
     const large = await this.#large.packCall(task);
     const call = rows.callOf(task.call, large?.beside);
+    const bytes = call.length + (large?.bytes ?? 0);
+    this.#space.checkDisk(bytes);
     const values = [
       rows.key(taskId),
       rows.key(owner),
@@ -100,13 +102,10 @@ export class SqliteStore implements TaskStore {
       rows.resultOf(task),
     ];
     try {
-      await this.#writer.write(
-        (connection) => {
-          const row = connection.get(INSERT, ...values)!;
-          large?.put(connection, row['sequence']!);
-        },
-        call.length + (large?.bytes ?? 0),
-      );
+      await this.#writer.write((connection) => {
+        const row = connection.get(INSERT, ...values)!;
+        large?.put(connection, row['sequence']!);
+      }, bytes);
     } catch (error) {
       if (faultOf(error) !== 'constraint') throw error;
       throw new Error(`task ${taskId} exists`, { cause: error });
@@ -212,7 +211,7 @@ export class SqliteStore implements TaskStore {
     await this.shared.close();
     await this.#writer.idle();
     this.#writer.refuse(new StoreUnavailableError('the store is closed'));
-    this.#connection.close();
+    this.#connection.finish();
   }
 
   async #decode(cursor: string): Promise<number> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { InvalidCursorError } from '../../src/errors.ts';
-import type { TaskStore } from '../../src/tasks/store.ts';
-import { transition, type Task } from '../../src/tasks/task.ts';
+import { InvalidCursorError, type Call, type Outcome, type Task, type TaskStore } from 'mcp-taskpool';
+import { transition } from '../../src/tasks/task.ts';
+import { aTask, NOTHING } from './tasks.ts';
 
 /** What every store must do, whatever it keeps tasks in. */
 export function storeConformance(name: string, open: () => Promise<TaskStore>): void {
@@ -51,7 +51,7 @@ export function storeConformance(name: string, open: () => Promise<TaskStore>): 
       await store.create(aTask({ taskId: 'a' }));
       await store.replace('queued', running);
       const done = transition(running, 'completed', {
-        outcome: { type: 'result', result: { content: [] }, isError: false },
+        outcome: NOTHING,
       });
       const stopped = transition(running, 'cancelled', { outcome: { type: 'cancelled' } });
       expect(await store.replace('running', done)).toBe(true);
@@ -129,23 +129,197 @@ export function storeConformance(name: string, open: () => Promise<TaskStore>): 
     it('purges 1,000 tasks of scattered expiries in the order of time', async () => {
       for (let n = 0; n < 1000; n++)
         await store.create(aTask({ taskId: `t${n}`, createdAt: 0, ttlMs: 1 + ((n * 7919) % 1000) }));
-      for (let now = 100; now <= 1000; now += 100) expect(await store.purge(now)).toHaveLength(100);
+      const taken: string[] = [];
+      for (let now = 100; now <= 1000; now += 100) {
+        const before = taken.length;
+        for (let some = await store.purge(now); some.length > 0; some = await store.purge(now)) {
+          taken.push(...some.map(({ taskId }) => taskId));
+        }
+        expect(taken.length - before).toBe(100);
+      }
+      const expiry = (taskId: string) => 1 + ((Number(taskId.slice(1)) * 7919) % 1000);
+      expect(taken).toEqual(taken.toSorted((a, b) => expiry(a) - expiry(b)));
       expect(await store.size()).toBe(0);
     });
-  });
-}
 
-function aTask(fields: Partial<Task> & { taskId: string }): Task {
-  const { createdAt = 1, ttlMs = 60_000 } = fields;
-  return {
-    owner: 'ada',
-    call: { tool: 'noop', args: { n: 1 }, lane: 'cpu' },
-    state: 'queued',
-    createdAt,
-    updatedAt: 1,
-    ttlMs,
-    expiresAt: createdAt + ttlMs,
-    pollIntervalMs: 1000,
-    ...fields,
-  };
+    it('keeps every field of a task through all of its states', async () => {
+      const call: Call = {
+        tool: 'export',
+        args: { deep: [{ ключ: 'значение', '': null }], '\u0000': '🦊\ud83d', n: -1.5e-300 },
+        lane: 'io',
+        timeoutMs: 1500,
+        idempotent: true,
+        retry: { attempts: 3, backoff: 'exponential' },
+        prepare: { answers: [{ type: 'answer', result: { action: 'accept' } }] },
+        prepared: { value: [1, { a: 2 }] },
+      };
+      const question = { kind: 'input' as const, params: { message: 'Sure?' }, key: 'q' };
+      const queued = aTask({ taskId: 'a', call, idempotencyKey: 'k' });
+      const running = transition(queued, 'running', { startedAt: 2, thread: 7, attempt: 1, updatedAt: 2 });
+      const asking = transition(running, 'input_required', {
+        asked: [{ key: 'q', question }],
+        checkpoint: { value: { at: 12 } },
+      });
+      const answered = transition(asking, 'queued', {
+        asked: [{ key: 'q', question, answer: { type: 'error', message: 'declined' } }],
+        interruptions: 1,
+        statusMessage: 'attempt 2 of 3',
+      });
+      const again = transition(answered, 'running', { attempt: 2 });
+      const ended = transition(again, 'failed', {
+        outcome: { type: 'error', code: -32603, message: 'no' },
+        statusMessage: 'no',
+        endedAt: 9,
+      });
+      await store.create(queued);
+      expect(await store.get('a')).toEqual(queued);
+      for (const [from, to] of [
+        [queued, running],
+        [running, asking],
+        [asking, answered],
+        [answered, again],
+        [again, ended],
+      ] as const) {
+        expect(await store.replace(from.state, to)).toBe(true);
+        expect(await store.get('a')).toEqual(to);
+        expect(await store.findByKey('ada', 'k')).toEqual(to);
+      }
+    });
+
+    it('replaces a task by another record of the same state', async () => {
+      await store.create(aTask({ taskId: 'a' }));
+      const running = transition(aTask({ taskId: 'a' }), 'running', {});
+      await store.replace('queued', running);
+      const further = { ...running, checkpoint: { value: 5 } };
+      expect(await store.replace('running', further)).toBe(true);
+      expect(await store.get('a')).toEqual(further);
+    });
+
+    it('changes nothing of a task that has ended', async () => {
+      const running = transition(aTask({ taskId: 'a' }), 'running', {});
+      const done = transition(running, 'completed', { outcome: NOTHING });
+      await store.create(aTask({ taskId: 'a' }));
+      await store.replace('queued', running);
+      await store.replace('running', done);
+      for (const from of ['queued', 'running', 'input_required', 'failed', 'cancelled'] as const) {
+        expect(await store.replace(from, { ...done, statusMessage: 'changed' })).toBe(false);
+      }
+      expect(await store.get('a')).toEqual(done);
+    });
+
+    it.each<[string, Outcome]>([
+      ['a result', { type: 'result', result: { content: [{ type: 'text', text: 'x' }] }, isError: false }],
+      ['a result that reports an error', { type: 'result', result: { content: [] }, isError: true }],
+      ['an error', { type: 'error', code: -32001, message: 'ran out of time' }],
+      ['a cancellation', { type: 'cancelled' }],
+    ])('keeps %s, and tells its kind in a list', async (_, outcome) => {
+      const task = { ...aTask({ taskId: 'a' }), state: 'failed', outcome, endedAt: 3 } as const;
+      await store.create(aTask({ taskId: 'a' }));
+      await store.replace('queued', task);
+      expect((await store.get('a'))?.outcome).toEqual(outcome);
+      const [listed] = (await store.list('ada', undefined, 10)).tasks;
+      expect({ ...listed, outcome: undefined }).toEqual({ ...task, outcome: undefined });
+      expect({ ...listed?.outcome, result: 0 }).toEqual({ ...outcome, result: 0 });
+    });
+
+    it('gives back large arguments and results bit for bit', async () => {
+      const text = 'ab\u2028🦊\ud83d"\\\n'.repeat(60_000);
+      const large = {
+        text,
+        rows: Array.from({ length: 20_000 }, (_, n) => ({ n, name: `row ${n}`, part: n / 7 })),
+      };
+      const call: Call = { tool: 'noop', args: large, lane: 'cpu' };
+      const queued = aTask({ taskId: 'a', call });
+      const running = transition(queued, 'running', {});
+      const done = transition(running, 'completed', {
+        outcome: { type: 'result', result: { content: [], structuredContent: large }, isError: false },
+      });
+      const json = (task?: Task) => JSON.stringify([task?.state, task?.call, task?.outcome]);
+      await store.create(queued);
+      expect(json(await store.get('a')) === json(queued)).toBe(true);
+      await store.replace('queued', running);
+      await store.replace('running', done);
+      expect(json(await store.get('a')) === json(done)).toBe(true);
+      expect((await store.list('ada', undefined, 10)).tasks).toHaveLength(1);
+      expect(await store.purge(1e9)).toEqual([{ taskId: 'a', owner: 'ada' }]);
+      expect(await store.size()).toBe(0);
+    });
+
+    it('takes no owner and no key for another that looks like it', async () => {
+      const names = [
+        'ada',
+        'ada\u0000',
+        'ada\u0000x',
+        'Ada',
+        'ada ',
+        'ad\ud83d',
+        'ad\ud83e',
+        'ad\ufffd',
+        '"',
+        '\\',
+        '%',
+        '',
+      ];
+      for (const [n, name] of names.entries()) {
+        await store.create(aTask({ taskId: `o${n}`, owner: name }));
+        await store.create(aTask({ taskId: `k${n}`, owner: 'keys', idempotencyKey: name }));
+      }
+      for (const [n, name] of names.entries()) {
+        const { tasks } = await store.list(name, undefined, 100);
+        expect(tasks.map(({ taskId, owner }) => [taskId, owner])).toEqual([[`o${n}`, name]]);
+        expect((await store.findByKey('keys', name))?.taskId).toBe(`k${n}`);
+      }
+    });
+
+    it('finds the newest task of an idempotency key', async () => {
+      await store.create(aTask({ taskId: 'a', idempotencyKey: 'k', createdAt: 1000, ttlMs: 10 }));
+      await store.create(aTask({ taskId: 'b', idempotencyKey: 'k' }));
+      expect((await store.findByKey('ada', 'k'))?.taskId).toBe('b');
+      await store.purge(1010);
+      expect((await store.findByKey('ada', 'k'))?.taskId).toBe('b');
+    });
+
+    it('keeps all of many tasks that are created at once', async () => {
+      const ids = Array.from({ length: 500 }, (_, n) => `t${n}`);
+      await Promise.all(ids.map((taskId) => store.create(aTask({ taskId }))));
+      const { tasks } = await store.list('ada', undefined, 1000);
+      expect(tasks.map(({ taskId }) => taskId)).toEqual(ids);
+      expect(await store.size()).toBe(500);
+    });
+
+    it('refuses one of many that are created at once, and keeps the others', async () => {
+      const created = await Promise.allSettled(
+        ['a', 'b', 'a', 'c'].map((taskId) => store.create(aTask({ taskId }))),
+      );
+      expect(created.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+      ]);
+      expect(await store.size()).toBe(3);
+    });
+
+    it('lets one of many who replace a task at once', async () => {
+      const task = aTask({ taskId: 'a' });
+      await store.create(task);
+      const running = Array.from({ length: 20 }, (_, thread) => transition(task, 'running', { thread }));
+      const done = await Promise.all(running.map((to) => store.replace('queued', to)));
+      expect(done.filter(Boolean)).toHaveLength(1);
+      expect((await store.get('a'))?.thread).toBe(done.indexOf(true));
+    });
+
+    it('has a clock that goes by its milliseconds', async () => {
+      const first = store.clock.now();
+      expect(Math.abs(first - Date.now())).toBeLessThan(1000);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(store.clock.now()).toBeGreaterThan(first);
+    });
+
+    it('closes twice', async () => {
+      await store.create(aTask({ taskId: 'a' }));
+      await Promise.all([store.close(), store.close()]);
+      await expect(store.close()).resolves.toBeUndefined();
+    });
+  });
 }

@@ -1,4 +1,4 @@
-import { MemoryStore } from '../../src/stores/memory.ts';
+import { MemoryStore } from 'mcp-taskpool';
 import { storeConformance } from './conformance.ts';
 
 storeConformance('MemoryStore', async () => new MemoryStore());

@@ -1,12 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
-import { SqliteStore } from '../../src/stores/sqlite.ts';
+import { SqliteStore } from 'mcp-taskpool';
 import { storeConformance } from './conformance.ts';
+import { pathOfStore } from './folder.ts';
+import { sharedStoreConformance } from './shared-conformance.ts';
 
-storeConformance('SqliteStore', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'mcp-taskpool-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return SqliteStore.open({ path: join(folder, 'tasks.db') });
+storeConformance('SqliteStore', async () => SqliteStore.open({ path: await pathOfStore() }));
+
+sharedStoreConformance('SqliteStore', async () => {
+  const path = await pathOfStore();
+  return { open: () => SqliteStore.open({ path }) };
 });
