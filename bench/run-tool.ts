@@ -10,6 +10,9 @@ const nobody = () => Promise.reject(new Error('There is nobody to ask'));
 const CONTEXT: ToolContext = {
   signal: new AbortController().signal,
   taskId: 'none',
+  attempt: 1,
+  checkpointed: undefined,
+  checkpoint: () => {},
   progress: () => {},
   log: () => {},
   input: nobody,

@@ -36,6 +36,22 @@ export type InputAnswer<Content> =
 export type SampleRequest = CreateMessageRequest['params'];
 export type SampleResult = CreateMessageResult;
 
+/** When a run that failed is made again, and how often. */
+export interface RetryOptions {
+  /** How often the call is run at most, the first run included. Runs that were interrupted are not counted. */
+  attempts: number;
+  /**
+   * What is waited before the next run: this many milliseconds, at most a day; or one second, and each time twice as
+   * long, up to a minute. Default `exponential`.
+   */
+  backoff?: 'exponential' | number;
+  /**
+   * Whether another run may do better than the one that threw this. Asked, in the thread, of what the tool throws and of
+   * what it leaves for nobody to catch. Has to answer at once; where it throws itself, that is a no. Default: always.
+   */
+  on?: (error: unknown) => boolean;
+}
+
 /** What a handler is given beside its arguments. */
 export interface ToolContext {
   /**
@@ -45,6 +61,24 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** The task's id; for a plain call the id under which the server runs it. */
   readonly taskId: string;
+  /**
+   * Which of the task's runs this is, from 1; see {@link ToolOptions.retry} and {@link ToolOptions.idempotent}. A task
+   * that waits for an answer when the server stops is run again, too.
+   */
+  readonly attempt: number;
+  /**
+   * What the task's run before this one has kept last by {@link ToolContext.checkpoint}, as JSON has it; undefined in
+   * the first run, and where nothing was kept. It may come from another version of the tool, so check it.
+   */
+  readonly checkpointed: unknown;
+  /**
+   * Keeps a value with the task, in place of the one before: its next run finds it in `checkpointed`, and goes on from
+   * there. The value is copied at the call, which takes about twice as long as `JSON.stringify`. Bursts are coalesced to 20 a
+   * second, and the last one always arrives, unless the thread is ended before.
+   * @param value JSON, of up to 1 MiB
+   * @throws {TypeError} when it is not, with the path of what is none
+   */
+  readonly checkpoint: (value: unknown) => void;
   /**
    * Reports progress. Bursts are coalesced to 20 reports a second, and the last one always arrives.
    * @param done  how much is done; reports that do not rise above the last are dropped
@@ -133,6 +167,19 @@ export interface ToolOptions<
   /** The pause between polls that is suggested to clients. */
   pollIntervalMs?: number;
   /**
+   * A run may be made again, whole or from its last {@link ToolContext.checkpoint}, without harm: so a task whose
+   * server, or whose tools' process, stopped while it ran (or its shared thread, for what another did) is run again,
+   * and not failed. A second such end fails it.
+   * Default `false`.
+   */
+  idempotent?: boolean;
+  /**
+   * A run that throws, runs out of time or memory, or takes its thread along is made again; and one that was
+   * interrupted, as with `idempotent`. Only for a tool that is safe to repeat. Results with `isError`, arguments or results
+   * that do not fit, and cancellations are final. Default: a failure is final.
+   */
+  retry?: RetryOptions;
+  /**
    * Runs before `run`, in a thread too, and gives what `run` gets in place of the arguments: the place to ask the
    * user what is to be known beforehand. On 2026-07-28 that is before a task exists, and the call is made anew
    * with the answers (basic/patterns, "Multi Round-Trip Requests"): `prepare` then runs from its beginning again, and its
@@ -146,6 +193,8 @@ export interface ToolOptions<
 const TOOL = Symbol.for('mcp-taskpool.tool');
 /** Below it, a thread may not even start. */
 const LEAST_MEMORY_MB = 16;
+/** A task is gone by then. */
+const LONGEST_BACKOFF_MS = 24 * 60 * 60 * 1000;
 const CONTENT = Symbol.for('mcp-taskpool.content');
 
 export type Tool<
@@ -214,6 +263,23 @@ function optionsProblem(
     return '`maxResultMb` must be a positive number of megabytes';
   if (options.maxMemoryMb !== undefined && !(options.maxMemoryMb >= LEAST_MEMORY_MB))
     return `\`maxMemoryMb\` must be a number of megabytes, at least ${LEAST_MEMORY_MB}`;
+  if (options.idempotent !== undefined && typeof options.idempotent !== 'boolean')
+    return '`idempotent` must be true or false';
+  return options.retry === undefined ? undefined : retryProblem(options.retry);
+}
+
+function retryProblem(retry: RetryOptions): string | undefined {
+  if (typeof retry !== 'object' || retry === null)
+    return '`retry` must be an object: { attempts, backoff?, on? }';
+  const { attempts, backoff = 'exponential', on } = retry;
+  if (!Number.isSafeInteger(attempts) || attempts < 1)
+    return '`retry.attempts` must be a whole number, at least 1: how often the call is run at most';
+  if (
+    backoff !== 'exponential' &&
+    !(Number.isFinite(backoff) && backoff >= 0 && backoff <= LONGEST_BACKOFF_MS)
+  )
+    return `\`retry.backoff\` must be 'exponential' or a number of milliseconds from 0 to ${LONGEST_BACKOFF_MS}`;
+  if (on !== undefined && typeof on !== 'function') return '`retry.on` must be a function';
   return undefined;
 }
 

@@ -5,6 +5,9 @@ import { z } from 'zod';
 const SEGMENT = 32 * 1024;
 const SEGMENTS_A_REPORT = 64;
 
+/** How far a run has come: of the odd numbers below the index `low`, so many are primes. */
+const Checkpoint = z.object({ low: z.int(), count: z.int().min(0) });
+
 export default defineTool({
   title: 'Count primes',
   description:
@@ -24,16 +27,18 @@ export default defineTool({
   annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false },
   task: 'optional',
   workload: 'cpu',
-  run({ from, limit }, { signal, progress }) {
+  idempotent: true,
+  run({ from, limit }, { signal, progress, checkpoint, checkpointed }) {
     // Even numbers are left out: index i stands for 2i + 1, and so index 0, the number 1, for the prime 2.
     const first = from <= 2 ? 0 : from >> 1;
     const last = limit === 2 ? 0 : limit >> 1;
+    const start = startOf(first, last, checkpointed);
     const primes = oddPrimesTo(Math.floor(Math.sqrt(limit)));
-    const next = primes.map((prime) => firstMultiple(prime, first));
+    const next = primes.map((prime) => firstMultiple(prime, start.low));
     const composite = new Uint8Array(SEGMENT);
-    let count = last - first;
+    let { count } = start;
 
-    for (let low = first, segment = 1; low < last; low += SEGMENT, segment++) {
+    for (let { low } = start, segment = 1; low < last; low += SEGMENT, segment++) {
       // Once a segment: seen within a fraction of a millisecond, and too rare to cost anything.
       signal.throwIfAborted();
       const length = Math.min(SEGMENT, last - low);
@@ -46,14 +51,24 @@ export default defineTool({
         for (; index < length; index += prime) composite[index] = 1;
         next[i] = index + low;
       }
+      count += length;
       for (let i = 0; i < length; i++) count -= composite[i]!;
-      if (segment % SEGMENTS_A_REPORT === 0)
+      if (segment % SEGMENTS_A_REPORT === 0) {
+        checkpoint({ low: low + length, count } satisfies z.infer<typeof Checkpoint>);
         progress(low + length - first, last - first, `up to ${2 * (low + length)}`);
+      }
     }
     progress(last - first, last - first, `${count} primes`);
     return { from, limit, count };
   },
 });
+
+/** Where an interrupted run had come to; or the beginning, where there was none or its checkpoint makes no sense. */
+function startOf(first: number, last: number, checkpointed: unknown): z.infer<typeof Checkpoint> {
+  const { data } = Checkpoint.safeParse(checkpointed);
+  const fits = data !== undefined && data.low >= first && data.low <= last && data.count <= data.low - first;
+  return fits ? data : { low: first, count: 0 };
+}
 
 /** The primes that can divide a number whose square root this is; a few thousand at most, so simply sieved. */
 function oddPrimesTo(root: number): Int32Array {

@@ -53,6 +53,7 @@ export default defineTool({
   annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false },
   task: 'optional',
   workload: 'cpu',
+  idempotent: true,
   async run({ path, delimiter }, { signal, progress }) {
     const real = await allowedPath(path);
     // Non-blocking: to open a pipe that nobody writes to would wait for ever.

@@ -48,6 +48,7 @@ export default defineTool({
   annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false },
   task: 'optional',
   workload: 'cpu',
+  idempotent: true,
   // The file calls are the synchronous ones: a cpu tool has its thread to itself, and they are faster.
   async run({ path, minBytes, maxGroups }, { signal, progress }) {
     const root = await allowedPath(path);

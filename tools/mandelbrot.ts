@@ -34,6 +34,7 @@ export default defineTool({
   annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false },
   task: 'optional',
   workload: 'cpu',
+  idempotent: true,
   run({ width, height, centerX, centerY, scale, maxIterations }, { signal, progress }) {
     const data = new Uint8Array(width * height * 3);
     const step = scale / width;

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CatalogError } from '../errors.ts';
-import type { Lane } from '../tasks/task.ts';
+import type { Lane, Retry } from '../tasks/task.ts';
 import type { TaskSupport, ToolOptions } from '../tool.ts';
 import type { Place } from './place.ts';
 import { startReader } from './reader.ts';
@@ -21,6 +21,9 @@ export interface ToolEntry {
   readonly timeoutMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly pollIntervalMs: number | undefined;
+  readonly idempotent: boolean;
+  /** What decides by the error stays in the threads. */
+  readonly retry: Retry | undefined;
   /** As `tools/list` shows it. */
   readonly definition: {
     readonly name: string;

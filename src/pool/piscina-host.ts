@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import type { HostOptions, Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
+import type { EndKind, HostOptions, Link, LinkEvents, ThreadHost, ThreadSpec } from './host.ts';
 import { MEMORY, type FromThread, type Lease, type ToThread } from './messages.ts';
 import { Watchdog, type Watched } from './watchdog.ts';
 
@@ -39,6 +39,7 @@ export class PiscinaHost implements ThreadHost {
     const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, LONGEST_END_MS)));
     await Promise.race([Promise.all([...this.#links].map((link) => link.gone)), enough]);
     clearTimeout(timer);
+    for (const link of this.#links) link.abandon();
   }
 }
 
@@ -56,8 +57,11 @@ class PiscinaLink implements Link, Watched {
   #isReady = false;
   #isToEnd = false;
   #destroyed: Promise<void> | undefined;
+  readonly #events: LinkEvents;
+  #isOver = false;
 
   constructor({ place, maxResultMb }: HostOptions, { places, maxMemoryMb }: ThreadSpec, events: LinkEvents) {
+    this.#events = events;
     this.#piscina = new Piscina({
       filename: fileURLToPath(new URL('./worker/worker.js', import.meta.url)),
       minThreads: 1,
@@ -89,8 +93,7 @@ class PiscinaLink implements Link, Watched {
       maxResultMb,
     };
     const ended = (reason: string) => {
-      port1.close();
-      events.ended(
+      this.#tell(
         this.#reason ?? reason,
         this.#destroyed !== undefined && this.#reason === undefined ? 'asked' : 'fault',
       );
@@ -121,6 +124,18 @@ class PiscinaLink implements Link, Watched {
     this.#isToEnd = true;
     // Node 20 aborts the process where a thread is ended while it loads its first modules.
     if (this.#isReady) void this.#destroy();
+  }
+
+  /** Says that the thread has ended, where that is no longer waited for. */
+  abandon(): void {
+    this.#tell('the thread did not end', 'asked');
+  }
+
+  #tell(reason: string, kind: EndKind): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#port.close();
+    this.#events.ended(reason, kind);
   }
 
   /** Ends the thread, and resolves when it is no more; not by a signal to Piscina, which then starts another. */

@@ -76,7 +76,7 @@ export class ThreadPool implements Runner {
     return this.#crashes.refusal(tool);
   }
 
-  start(taskId: string, call: Call, _attempt: Attempt, hooks: RunHooks): Run {
+  start(taskId: string, call: Call, attempt: Attempt, hooks: RunHooks): Run {
     const { tool, args, lane, timeoutMs, prepare, prepared } = call;
     const group = this.#groups[lane];
     const { module, maxMemoryMb = DEFAULT_MEMORY_MB } = this.#options.tools.get(tool)!;
@@ -86,12 +86,15 @@ export class ThreadPool implements Runner {
       tool,
       module,
       args,
+      attempt: attempt.number,
+      // As it came from a thread.
+      ...(attempt.checkpointed !== undefined && { checkpoint: attempt.checkpointed.value as string }),
       ...(prepare !== undefined && { prepare }),
       ...(prepared !== undefined && { prepared }),
     };
-    thread.run(message, timeoutMs, hooks);
+    const stop = thread.run(message, timeoutMs, hooks);
     group.taken(thread);
-    return { thread: thread.id, stop: () => thread.stop(taskId) };
+    return { thread: thread.id, stop };
   }
 
   async close(): Promise<void> {

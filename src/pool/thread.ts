@@ -1,6 +1,6 @@
 import { ErrorCode } from '../errors.ts';
 import type { Log } from '../tasks/log.ts';
-import type { RunHooks } from '../tasks/runner.ts';
+import type { Repeatable, RunHooks } from '../tasks/runner.ts';
 import type { Outcome } from '../tasks/task.ts';
 import type { EndKind, Link, ThreadHost, ThreadSpec } from './host.ts';
 import type { Ask, FromThread, ToThread } from './messages.ts';
@@ -32,8 +32,9 @@ interface ThreadOptions {
 /** What a thread takes to start, and some more. */
 const LEAD_MS = 150;
 
-/** A task on its place. */
+/** A run of a task, on its place. */
 interface Occupant {
+  readonly run: number;
   readonly taskId: string;
   readonly tool: string;
   readonly place: number;
@@ -76,7 +77,8 @@ export class Thread {
   readonly #link: Link;
   readonly #shared: boolean;
   readonly #free: number[];
-  readonly #running = new Map<string, Occupant>();
+  readonly #running = new Map<number, Occupant>();
+  #lastRun = 0;
   #started = false;
   /** Tasks that have finished here. */
   #served = 0;
@@ -119,14 +121,17 @@ export class Thread {
     return this.#state === 'ready' ? this.#free.length : 0;
   }
 
+  /** @returns what asks the run to stop, and in the end makes it stop */
   run(
-    message: Omit<ToThread & { type: 'run' }, 'type' | 'place'>,
+    message: Omit<ToThread & { type: 'run' }, 'type' | 'run' | 'place'>,
     timeoutMs: number | undefined,
     hooks: RunHooks,
-  ): void {
+  ): () => void {
     const { taskId, tool } = message;
+    const run = ++this.#lastRun;
     const place = this.#free.pop()!;
     const occupant: Occupant = {
+      run,
       taskId,
       tool,
       place,
@@ -139,15 +144,10 @@ export class Thread {
       overdue: false,
       ended: false,
     };
-    this.#running.set(taskId, occupant);
+    this.#running.set(run, occupant);
     if (this.#state !== 'starting') this.#limitTime(occupant);
-    this.#link.post({ type: 'run', ...message, place });
-  }
-
-  stop(taskId: string): void {
-    const occupant = this.#running.get(taskId);
-    if (occupant === undefined || occupant.grace !== undefined) return;
-    this.#askToStop(occupant);
+    this.#link.post({ type: 'run', ...message, run, place });
+    return () => this.#stop(occupant);
   }
 
   /** Ends the thread, whatever it does. */
@@ -174,7 +174,7 @@ export class Thread {
       this.#fault(message);
       return;
     }
-    const occupant = this.#running.get(message.taskId);
+    const occupant = this.#running.get(message.run);
     if (occupant === undefined) return;
     switch (message.type) {
       case 'progress':
@@ -182,6 +182,9 @@ export class Thread {
         return;
       case 'log':
         if (!occupant.ended) occupant.hooks.log(message.entries);
+        return;
+      case 'checkpoint':
+        if (!occupant.ended) occupant.hooks.checkpoint(message.json);
         return;
       case 'cancelling':
         occupant.heard = true;
@@ -194,7 +197,7 @@ export class Thread {
           const { tool, taskId } = occupant;
           this.#log.warn({ tool, taskId, stack: message.stack }, 'a tool threw');
         }
-        this.#leave(occupant, message.outcome);
+        this.#leave(occupant, message.outcome, message.mayRepeat === true ? 'failed' : undefined);
         if (++this.#served === this.#options.recycleAfter) this.#retire();
         if (this.#state === 'ready') this.#events.room();
         else this.#endWhenAlone();
@@ -203,7 +206,7 @@ export class Thread {
 
   /** Its time does not run while it waits for the caller. */
   #ask(occupant: Occupant, { ask, question }: Ask): void {
-    const { taskId } = occupant;
+    const { run } = occupant;
     if (occupant.ended) return;
     if (occupant.asks++ === 0) {
       clearTimeout(occupant.timeout);
@@ -211,24 +214,28 @@ export class Thread {
       this.#events.parked();
     }
     occupant.hooks.ask(question, (answer) => {
-      if (this.#running.get(taskId) !== occupant) return;
+      if (!this.#running.has(run)) return;
       if (--occupant.asks === 0) {
         this.#limitTime(occupant);
         this.#events.resumed();
       }
-      this.#link.post({ type: 'answer', taskId, ask, answer });
+      this.#link.post({ type: 'answer', run, ask, answer });
     });
   }
 
   #limitTime(occupant: Occupant): void {
-    const { taskId, tool, timeoutMs, ended } = occupant;
+    const { tool, timeoutMs, ended } = occupant;
     if (timeoutMs === undefined || ended) return;
     occupant.timedFrom = performance.now();
     occupant.timeout = setTimeout(() => {
       const message = `${tool} timed out after ${timeoutMs} ms`;
-      this.#finish(occupant, { type: 'error', code: ErrorCode.timeout, message });
-      this.stop(taskId);
+      this.#finish(occupant, { type: 'error', code: ErrorCode.timeout, message }, 'failed');
+      this.#stop(occupant);
     }, timeoutMs);
+  }
+
+  #stop(occupant: Occupant): void {
+    if (this.#running.has(occupant.run) && occupant.grace === undefined) this.#askToStop(occupant);
   }
 
   #askToStop(occupant: Occupant): void {
@@ -239,10 +246,10 @@ export class Thread {
       if (leadMs > 0) this.#events.slow();
       occupant.grace = setTimeout(() => {
         // Where this process was too busy to hear that it has finished, it hears that first.
-        setImmediate(() => this.#running.has(occupant.taskId) && this.#overrun(occupant));
+        setImmediate(() => this.#running.has(occupant.run) && this.#overrun(occupant));
       }, leadMs);
     }, graceMs - leadMs);
-    this.#link.post({ type: 'cancel', taskId: occupant.taskId, place: occupant.place });
+    this.#link.post({ type: 'cancel', run: occupant.run, place: occupant.place });
   }
 
   /** The grace period of a task that was asked to stop is over. */
@@ -263,9 +270,9 @@ export class Thread {
    * Something of a task's that nobody caught. The task that it comes from fails, unless it has ended; the
    * others go on. Nobody knows in what state the thread is, so it serves no more than those.
    */
-  #fault({ call, message, stack }: FromThread & { type: 'fault' }): void {
-    const occupant = call && this.#running.get(call.taskId);
-    const fields = { ...call, thread: this.id, stack };
+  #fault({ call, mayRepeat, message, stack }: FromThread & { type: 'fault' }): void {
+    const occupant = call && this.#running.get(call.run);
+    const fields = { ...(call && { taskId: call.taskId, tool: call.tool }), thread: this.id, stack };
     if (occupant === undefined) {
       this.#log.warn(
         fields,
@@ -273,11 +280,15 @@ export class Thread {
       );
     } else {
       this.#log.warn(fields, `nobody caught what ${occupant.tool} threw; its thread retires`);
-      this.#finish(occupant, {
-        type: 'error',
-        code: ErrorCode.internal,
-        message: `${occupant.tool} did not finish: ${message}`,
-      });
+      this.#finish(
+        occupant,
+        {
+          type: 'error',
+          code: ErrorCode.internal,
+          message: `${occupant.tool} did not finish: ${message}`,
+        },
+        mayRepeat === true ? 'failed' : undefined,
+      );
       occupant.overdue = true;
     }
     this.#retire();
@@ -298,29 +309,31 @@ export class Thread {
     }
   }
 
-  #leave(occupant: Occupant, outcome: Outcome): void {
-    this.#running.delete(occupant.taskId);
+  #leave(occupant: Occupant, outcome: Outcome, repeatable: Repeatable | undefined): void {
+    this.#running.delete(occupant.run);
     if (occupant.asks > 0) this.#events.resumed();
     this.#free.push(occupant.place);
     clearTimeout(occupant.grace);
-    this.#finish(occupant, outcome);
+    this.#finish(occupant, outcome, repeatable);
     occupant.hooks.left();
   }
 
-  /** Tells the outcome, once. */
-  #finish(occupant: Occupant, outcome: Outcome): void {
+  /** Tells the outcome, once. Whoever told it to stop wants no other. */
+  #finish(occupant: Occupant, outcome: Outcome, repeatable: Repeatable | undefined): void {
     clearTimeout(occupant.timeout);
     if (occupant.ended) return;
     occupant.ended = true;
-    occupant.hooks.finished(outcome);
+    occupant.hooks.finished(outcome, occupant.grace === undefined ? repeatable : undefined);
   }
 
   #gone(reason: string, kind: EndKind): void {
     this.#state = 'gone';
     const occupants = [...this.#running.values()];
+    // Where we have ended it, that was for another's fault: the others share it as they share a process that ends.
+    const repeatable = kind === 'fault' ? 'failed' : 'interrupted';
     for (const occupant of occupants) {
       const message = `${occupant.tool} did not finish: ${reason}`;
-      this.#leave(occupant, { type: 'error', code: ErrorCode.internal, message });
+      this.#leave(occupant, { type: 'error', code: ErrorCode.internal, message }, repeatable);
     }
     this.#events.gone(
       reason,

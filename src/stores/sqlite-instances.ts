@@ -4,9 +4,7 @@ import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
 
 /** Within which a process id names one process at a time. */
-const HOST = [hostname(), read('/proc/sys/kernel/random/boot_id'), link('/proc/self/ns/pid')].join(
-  ' ',
-);
+const HOST = [hostname(), read('/proc/sys/kernel/random/boot_id'), link('/proc/self/ns/pid')].join(' ');
 
 /** Another server on the file, as it was last seen. */
 interface Seen {

@@ -51,6 +51,12 @@ export class Admission {
     if (this.#queued - room >= maxQueued) throw this.#refuse(owner, tool, 'in all', maxQueued, ahead());
     if (counts.queued - room >= maxQueuedPerOwner)
       throw this.#refuse(owner, tool, 'of yours', maxQueuedPerOwner, ahead());
+    this.readmit(owner);
+  }
+
+  /** Lets one in without asking: it was let in before. */
+  readmit(owner: string): void {
+    const counts = this.#owners.get(owner) ?? { queued: 0, running: 0 };
     counts.queued++;
     this.#queued++;
     this.#owners.set(owner, counts);
@@ -62,6 +68,14 @@ export class Admission {
     counts.queued--;
     this.#queued--;
     return ++counts.running === this.#limits.maxRunningPerOwner;
+  }
+
+  /** Says that one which had started waits again; true when the owner may have one more running again. */
+  stopped(owner: string): boolean {
+    const counts = this.#owners.get(owner)!;
+    counts.queued++;
+    this.#queued++;
+    return counts.running-- === this.#limits.maxRunningPerOwner;
   }
 
   /** Says that one has ended; true when the owner may have one more running again. */

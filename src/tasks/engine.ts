@@ -1,57 +1,49 @@
-import { ErrorCode, ProtocolError, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
-import { askCaller } from './ask-caller.ts';
-import { Admission, type Limits } from './admission.ts';
-import { isVisible, newLive, observe, unobserve, untilEnded, viewOf, type Live } from './live.ts';
-import type { Log } from './log.ts';
+import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
+import { afterClosing } from './again.ts';
+import { Elsewhere } from './elsewhere.ts';
+import { Lifecycle, type LifecycleOptions } from './lifecycle.ts';
+import { isVisible, observe, unobserve, untilEnded, type Live } from './live.ts';
 import type { Observer, RunObserver, TaskView } from './observer.ts';
-import type { Answer } from './question.ts';
-import type { Runner } from './runner.ts';
 import { Once } from './once.ts';
-import { Scheduler } from './scheduler.ts';
-import type { Purged, TaskStore } from './store.ts';
+import type { Answer } from './question.ts';
+import { Recovery, type RecoveryOptions } from './recovery.ts';
+import type { Purged } from './store.ts';
 import { Sweeper } from './sweeper.ts';
-import {
-  ending,
-  isTerminal,
-  newTask,
-  transition,
-  type Lane,
-  type NewTask,
-  type Outcome,
-  type Task,
-  type TaskState,
-  type TerminalTask,
-} from './task.ts';
+import { isTerminal, newTask, type NewTask, type Task, type TerminalTask } from './task.ts';
 
-export interface EngineOptions extends Limits {
-  readonly store: TaskStore;
-  readonly runner: Runner;
-  readonly log: Log;
+export interface EngineOptions extends LifecycleOptions, RecoveryOptions {
   readonly defaultTtlMs: number;
   readonly maxTtlMs: number;
   readonly pollIntervalMs: number;
 }
 
 /**
- * Creates tasks, starts them when there is room, and ends each exactly once. The only writer of task
- * states: whatever races, the first transition to a terminal state wins and the others find it ended.
+ * Creates tasks, answers for them and lets who wants it follow them. The only writer of the states of its tasks;
+ * those of other servers that use the same store it reads.
  */
 export class Engine {
   readonly #options: EngineOptions;
-  readonly #scheduler = new Scheduler();
-  readonly #live = new Map<string, Live>();
-  readonly #admission: Admission;
+  readonly #lifecycle: Lifecycle;
+  readonly #elsewhere: Elsewhere;
   readonly #once = new Once();
   readonly #sweeper: Sweeper;
+  readonly #recovery: Recovery;
   #closing = false;
-  /** Called when the last live task has gone. */
-  #drained: () => void = () => {};
 
   constructor(options: EngineOptions) {
+    const { store, log } = options;
     this.#options = options;
-    this.#admission = new Admission(options, options.log);
-    this.#sweeper = new Sweeper(options.store, options.log, (purged) => this.#expire(purged));
-    options.runner.onRoom = (lane) => this.#dispatch(lane);
+    this.#lifecycle = new Lifecycle(options, (live) => this.#lost(live));
+    this.#elsewhere = new Elsewhere(store, log);
+    this.#sweeper = new Sweeper(store, log, (purged) => this.#expire(purged));
+    this.#recovery = new Recovery(options, this.#lifecycle, this.#elsewhere, this.#sweeper);
+  }
+
+  /** Takes over what servers that have gone have left in the store. Called once, before anything else. */
+  recover(): Promise<void> {
+    return this.#recovery.start(() => {
+      for (const live of this.#lifecycle.values()) if (live.isStored) void this.#lost(live);
+    });
   }
 
   /**
@@ -59,6 +51,7 @@ export class Engine {
    * it may be running by then, and in the second case have ended.
    * @param observer follows it from its creation, or from now
    * @throws {RefusedError} when too many wait, or the engine is closing
+   * @throws {StoreUnavailableError} when the store cannot keep it now
    * @throws {KeyReusedError} when the key was used for another call
    */
   async create(wanted: NewTask, observer?: Observer): Promise<TaskView> {
@@ -70,28 +63,29 @@ export class Engine {
     };
     const create = async () => (await this.#create(wanted, observer)).task;
     const { task, isNew } = await this.#once.task(owner, key, call, find, create);
-    const live = this.#live.get(task.taskId);
-    if (live === undefined) return { task };
-    if (!isNew && observer !== undefined) observe(live, observer);
-    return this.#view(live);
+    const live = this.#lifecycle.get(task.taskId);
+    if (isTerminal(task) && live === undefined) return { task };
+    if (!isNew && observer !== undefined) return this.follow(owner, task.taskId, observer);
+    return live === undefined ? this.get(owner, task.taskId) : this.#lifecycle.view(live);
   }
 
   async #create(wanted: NewTask, observer?: Observer): Promise<TaskView> {
-    const ttlMs = Math.min(wanted.ttlMs ?? this.#options.defaultTtlMs, this.#options.maxTtlMs);
-    const live = this.#admit(wanted, ttlMs, true);
+    const { store, log, defaultTtlMs, maxTtlMs } = this.#options;
+    const live = this.#admit(wanted, Math.min(wanted.ttlMs ?? defaultTtlMs, maxTtlMs), true);
     const { task } = live;
     if (observer !== undefined) live.observers = [observer];
     try {
-      live.writes = this.#options.store.create(task);
+      live.writes = store.create(task);
       await live.writes;
+      live.isStored = true;
     } catch (error) {
-      this.#forget(live);
+      this.#lifecycle.lose(live);
       throw error;
     }
-    this.#options.log.info({ taskId: task.taskId, owner: task.owner, tool: task.call.tool }, 'task created');
+    log.info({ taskId: task.taskId, owner: task.owner, tool: task.call.tool }, 'task created');
     this.#sweeper.expect(task.expiresAt);
-    this.#enqueue(live);
-    return this.#view(live);
+    this.#lifecycle.enqueue(live);
+    return this.#lifecycle.view(live);
   }
 
   /**
@@ -104,12 +98,12 @@ export class Engine {
     if (wanted.idempotencyKey !== undefined) return this.#callOnce(wanted, observer, signal);
     const live = this.#admit(wanted, Infinity, false);
     live.observers = [observer];
-    observer.attached?.(() => this.#view(live));
-    const ended = untilEnded(live);
-    const cancel = () => this.#end(live, { type: 'cancelled' });
+    observer.attached?.(() => this.#lifecycle.view(live));
+    const ended = untilEnded(followed(live));
+    const cancel = () => this.#lifecycle.end(live, { type: 'cancelled' });
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
-    else this.#enqueue(live);
+    else this.#lifecycle.enqueue(live);
     try {
       return await ended;
     } finally {
@@ -131,12 +125,14 @@ export class Engine {
   /** @throws {UnknownTaskError} when the owner has no such task */
   async get(owner: string, taskId: string): Promise<TaskView> {
     const live = this.#find(owner, taskId);
-    if (live !== undefined) return this.#view(live);
+    if (live !== undefined) return this.#lifecycle.view(live);
     const task = await this.#options.store.get(taskId);
     if (task === undefined || task.owner !== owner || task.expiresAt <= this.#now()) {
       throw new UnknownTaskError();
     }
-    return { task };
+    // It may have come to this server meanwhile.
+    const now = this.#find(owner, taskId);
+    return now === undefined ? this.#elsewhere.view(task) : this.#lifecycle.view(now);
   }
 
   /**
@@ -153,16 +149,17 @@ export class Engine {
     const views = page.tasks
       .filter((task) => task.expiresAt > now)
       .map((task) => {
-        const live = this.#live.get(task.taskId);
-        return live === undefined ? { task } : this.#view(live);
+        const live = this.#lifecycle.get(task.taskId);
+        return live === undefined ? { task } : this.#lifecycle.view(live);
       });
     return page.nextCursor === undefined ? { views } : { views, nextCursor: page.nextCursor };
   }
 
   /**
    * Resolves as soon as the task has ended.
-   * @param run follows the run meanwhile; it is given the questions without an answer at once
+   * @param run follows the run meanwhile; it is given the questions without an answer at once, where it runs here
    * @throws {UnknownTaskError} when the owner has no such task, or it expires meanwhile
+   * @throws {RefusedError} when the server is closing, and leaves the task to the next one
    * @throws the signal's reason when it is aborted first
    */
   async ended(owner: string, taskId: string, signal: AbortSignal, run?: RunObserver): Promise<TerminalTask> {
@@ -170,13 +167,23 @@ export class Engine {
     if (isTerminal(task)) return task;
     signal.throwIfAborted();
     const live = this.#find(owner, taskId);
-    if (live !== undefined) {
-      run?.attached?.(() => this.#view(live));
-      return untilEnded(live, signal, run);
-    }
-    const later = await this.get(owner, taskId);
-    if (isTerminal(later.task)) return later.task;
-    throw new ProtocolError(ErrorCode.internal, 'The end of the task could not be stored');
+    if (live === undefined) return this.#endedElsewhere(task, signal);
+    run?.attached?.(() => this.#lifecycle.view(live));
+    const unobserve = (observer: Observer) => this.unobserve(taskId, observer);
+    const ended = untilEnded({ ...followed(live), unobserve }, signal, run);
+    for (const question of live.questions) run?.asked?.(question);
+    return ended;
+  }
+
+  #endedElsewhere(task: Task, signal?: AbortSignal): Promise<TerminalTask> {
+    const { taskId } = task;
+    return untilEnded(
+      {
+        observe: (observer) => this.#elsewhere.observe(task, observer),
+        unobserve: (observer) => this.unobserve(taskId, observer),
+      },
+      signal,
+    );
   }
 
   /**
@@ -187,12 +194,23 @@ export class Engine {
   async cancel(owner: string, taskId: string): Promise<TaskView> {
     const { task } = await this.get(owner, taskId);
     const live = this.#find(owner, taskId);
-    if (live === undefined || !this.#end(live, { type: 'cancelled' })) {
+    if (live === undefined && !isTerminal(task)) return this.#cancelElsewhere(task);
+    if (live === undefined || !this.#lifecycle.end(live, { type: 'cancelled' })) {
       await live?.writes;
       throw new TaskEndedError((live?.task ?? task).state);
     }
     await live.writes;
-    return { task: live.shown };
+    return live.isLost ? this.cancel(owner, taskId) : { task: live.shown };
+  }
+
+  async #cancelElsewhere(task: Task): Promise<TaskView> {
+    const ended = this.#endedElsewhere(task);
+    await this.#options.store.shared?.post({ taskId: task.taskId, wish: { type: 'cancel' } });
+    // Where its server is about to be taken for dead, the letter is for this one.
+    void this.#recovery.readLetters();
+    const { state, outcome } = await ended;
+    if (outcome.type !== 'cancelled') throw new TaskEndedError(state);
+    return this.get(task.owner, task.taskId);
   }
 
   /**
@@ -203,205 +221,128 @@ export class Engine {
   async follow(owner: string, taskId: string, observer: Observer): Promise<TaskView> {
     const view = await this.get(owner, taskId);
     const live = this.#find(owner, taskId);
-    if (live === undefined) return isTerminal(view.task) ? view : this.get(owner, taskId);
+    if (live === undefined) {
+      if (!isTerminal(view.task)) this.#elsewhere.observe(view.task, observer);
+      return view;
+    }
     observe(live, observer);
-    return this.#view(live);
+    return this.#lifecycle.view(live);
   }
 
   /**
-   * Answers questions of a task by their keys. What is no question of its, or has its answer, is passed over.
+   * Answers questions of a task by their keys; the answers are kept when this resolves. What is no question of its,
+   * or has its answer, is passed over.
    * @throws {UnknownTaskError} when the owner has no such task
    */
   async answer(owner: string, taskId: string, answers: ReadonlyMap<string, Answer>): Promise<void> {
-    await this.get(owner, taskId);
-    for (const question of this.#find(owner, taskId)?.questions ?? []) {
+    const { questions = [] } = await this.get(owner, taskId);
+    for (const question of questions) {
       const answer = answers.get(question.key);
       if (answer !== undefined) question.answer(answer);
     }
+    await this.#find(owner, taskId)?.writes;
   }
 
   /** Ends the following of a task. */
   unobserve(taskId: string, observer: Observer): void {
-    const live = this.#live.get(taskId);
+    const live = this.#lifecycle.get(taskId);
     if (live !== undefined) unobserve(live, observer);
+    this.#elsewhere.unobserve(taskId, observer);
   }
 
   /** How many tasks and calls wait, and how many run. */
   get load(): { queued: number; running: number } {
-    const queued = this.#scheduler.size;
-    return { queued, running: this.#live.size - queued };
+    return this.#lifecycle.load;
   }
 
   /**
-   * Refuses new work, fails what is queued, lets what runs go on for up to `drainMs`, and fails the rest.
-   * Then the runner and the store are closed.
+   * Refuses new work, and lets what runs go on for up to `drainMs`. What a store keeps that outlives the server is
+   * left to the next one; all else that has not ended fails. Then the runner and the store are closed.
    */
   async close(drainMs: number): Promise<void> {
     this.#closing = true;
-    const message = 'interrupted: the server is closing';
-    const interrupt = (live: Live) => this.#end(live, { type: 'error', code: ErrorCode.refused, message });
-    for (const live of this.#live.values()) if (live.task.state === 'queued') interrupt(live);
-    if (this.#live.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(() => {
-          for (const live of this.#live.values()) interrupt(live);
-        }, drainMs);
-        this.#drained = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    this.#recovery.close();
+    this.#lifecycle.stopStarting();
+    for (const live of this.#lifecycle.values()) if (live.counts === 'waiting') this.#interrupt(live);
+    const timer = setTimeout(() => {
+      for (const live of this.#lifecycle.values()) this.#interrupt(live);
+    }, drainMs);
+    await this.#lifecycle.drained();
+    clearTimeout(timer);
     this.#sweeper.close();
+    await this.#lifecycle.close();
     await this.#options.runner.close();
     await this.#options.store.close();
   }
 
-  #admit(wanted: NewTask, ttlMs: number, kept: boolean): Live {
-    const { owner, call } = wanted;
-    if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
-    const refusal = this.#options.runner.refusal(call);
-    if (refusal !== undefined) throw new RefusedError(refusal);
-    this.#admission.enter(owner, call.tool, {
-      room: this.#options.runner.room(call.lane),
-      ahead: () => this.#scheduler.aheadOfNext(call.lane, owner),
-    });
-    const pollIntervalMs = wanted.pollIntervalMs ?? this.#options.pollIntervalMs;
-    const live = newLive(newTask({ ...wanted, ttlMs, pollIntervalMs }, this.#options.store.clock), kept);
-    this.#live.set(live.task.taskId, live);
-    return live;
-  }
-
-  #enqueue(live: Live): void {
-    const { taskId, owner, call, state } = live.task;
-    // It may have been interrupted while the store wrote it.
-    if (state !== 'queued') return;
-    this.#scheduler.push({ taskId, owner, lane: call.lane });
-    this.#dispatch(call.lane);
-  }
-
-  #dispatch(lane: Lane): void {
-    const { runner } = this.#options;
-    while (runner.room(lane) > 0) {
-      const taskId = this.#scheduler.next(lane);
-      if (taskId === undefined) return;
-      this.#start(this.#live.get(taskId)!);
-    }
-  }
-
-  #start(live: Live): void {
-    const { taskId, call } = live.task;
-    const refusal = this.#options.runner.refusal(call);
-    if (refusal !== undefined) {
-      this.#end(live, { type: 'error', code: ErrorCode.refused, message: refusal });
-      return;
-    }
-    const run = this.#options.runner.start(
-      taskId,
-      call,
-      { number: 1 },
-      {
-        progress: (progress) => {
-          if (isTerminal(live.task)) return;
-          live.progress = progress;
-          for (const observer of live.observers) observer.progress?.(progress);
-        },
-        log: (entries) => {
-          if (isTerminal(live.task)) return;
-          for (const observer of live.observers) observer.log?.(entries);
-        },
-        ask: (question, reply) => askCaller(live, question, reply, (state) => this.#move(live, state)),
-        finished: (outcome) => this.#end(live, outcome),
-        left: () => {},
-        checkpoint: () => {},
-      },
+  /** Leaves a task to the next server where that may go on with it, and fails it where not. */
+  #interrupt(live: Live): void {
+    const { task, kept } = live;
+    const why = 'the server is closing';
+    const fail = () =>
+      this.#lifecycle.end(live, { type: 'error', code: ErrorCode.refused, message: `interrupted: ${why}` });
+    if (!kept || this.#options.store.shared === undefined) return void fail();
+    const later = new RefusedError(
+      `The server is closing: task ${task.taskId} goes on when it is started again`,
     );
-    live.run = run;
-    if (this.#admission.started(live.task.owner)) this.#scheduler.hold(live.task.owner);
-    this.#move(live, 'running', { startedAt: Date.now(), thread: run.thread });
+    if (task.state !== 'running') return this.#lifecycle.leave(live, later);
+    // Where its start has been written, and no more, it is as if it had not.
+    const again = live.run === undefined ? { pauseMs: 0, change: {} } : afterClosing(task);
+    if (again === undefined) fail();
+    else this.#lifecycle.leave(live, later, again);
   }
 
-  #move(live: Live, state: TaskState, change: Partial<Task> = {}): void {
-    this.#commit(live, transition(live.task, state, { ...change, updatedAt: Date.now() }));
+  #admit(wanted: NewTask, ttlMs: number, kept: boolean): Live {
+    if (this.#closing) throw new RefusedError('The server is closing and takes no new work');
+    this.#lifecycle.admit(wanted);
+    const pollIntervalMs = wanted.pollIntervalMs ?? this.#options.pollIntervalMs;
+    return this.#lifecycle.add(
+      newTask({ ...wanted, ttlMs, pollIntervalMs }, this.#options.store.clock),
+      kept,
+    );
   }
 
-  /** Ends a task; false where it had ended before. */
-  #end(live: Live, outcome: Outcome): boolean {
-    if (isTerminal(live.task)) return false;
-    const { task } = live;
-    if (task.state === 'queued') {
-      this.#scheduler.remove({ taskId: task.taskId, owner: task.owner, lane: task.call.lane });
-    }
-    const { state, ...words } = ending(outcome);
-    this.#move(live, state, { outcome, endedAt: Date.now(), ...words });
-    for (const question of live.questions) question.withdraw();
-    live.run?.stop();
-    return true;
-  }
-
-  /** Makes a transition: at once for what the engine decides by, and for everybody else once it is written. */
-  #commit(live: Live, task: Task): void {
-    const from = live.task.state;
-    live.task = task;
-    const write = async () => {
-      if (live.kept) await this.#write(from, task);
-      live.shown = task;
-      if (isTerminal(task)) this.#forget(live);
-      // A task that has expired meanwhile has been taken out, and its observers told.
-      const view = this.#view(live);
-      for (const observer of live.observers) observer.status?.(view);
-    };
-    live.writes = live.writes.then(write, write);
-  }
-
-  async #write(from: Task['state'], task: Task): Promise<void> {
-    const { taskId, owner, call, state, outcome } = task;
-    try {
-      await this.#options.store.replace(from, task);
-    } catch (error) {
-      this.#options.log.error({ err: error, taskId, state }, 'the store did not take a state');
-    }
-    if (outcome !== undefined) {
-      const ranMs = task.startedAt === undefined ? 0 : task.updatedAt - task.startedAt;
-      this.#options.log.info({ taskId, owner, tool: call.tool, state, ranMs }, 'task ended');
+  /** The store has a task of another server's hand, or not at all. */
+  async #lost(live: Live): Promise<void> {
+    const { taskId } = live.task;
+    const { observers } = live;
+    live.observers = [];
+    this.#lifecycle.lose(live);
+    const task = await this.#options.store.get(taskId).catch(() => undefined);
+    // Nobody may have had it after all.
+    const again = this.#lifecycle.get(taskId);
+    for (const observer of observers) {
+      if (task === undefined) observer.gone?.();
+      else if (again !== undefined) observe(again, observer);
+      else this.#elsewhere.observe(task, observer);
     }
   }
 
   #expire(purged: readonly Purged[]): void {
     for (const { taskId, owner } of purged) {
-      const live = this.#live.get(taskId);
+      const live = this.#lifecycle.get(taskId);
       this.#options.log.info({ taskId, owner }, 'task expired');
       if (live === undefined) continue;
       const { observers } = live;
       live.observers = [];
-      this.#end(live, { type: 'error', code: ErrorCode.timeout, message: 'The task expired' });
+      this.#lifecycle.end(live, { type: 'error', code: ErrorCode.timeout, message: 'The task expired' });
       for (const observer of observers) observer.gone?.();
     }
   }
 
-  #forget(live: Live): void {
-    const { taskId, owner } = live.task;
-    if (!this.#live.delete(taskId)) return;
-    if (this.#admission.left(owner, live.run !== undefined)) {
-      this.#scheduler.release(owner);
-      this.#dispatch('cpu');
-      this.#dispatch('io');
-    }
-    if (this.#live.size === 0) this.#drained();
-  }
-
   #find(owner: string, taskId: string): Live | undefined {
-    const live = this.#live.get(taskId);
+    const live = this.#lifecycle.get(taskId);
     return live !== undefined && isVisible(live, owner, this.#now()) ? live : undefined;
   }
 
   #now(): number {
     return this.#options.store.clock.now();
   }
+}
 
-  #view(live: Live): TaskView {
-    const ahead = ({ taskId, owner, call }: Task) =>
-      this.#scheduler.ahead({ taskId, owner, lane: call.lane });
-    return viewOf(live, ahead);
-  }
+function followed(live: Live) {
+  return {
+    observe: (observer: Observer) => observe(live, observer),
+    unobserve: (observer: Observer) => unobserve(live, observer),
+  };
 }

@@ -1,23 +1,37 @@
-import { UnknownTaskError } from '../errors.ts';
+import { UnknownTaskError, type ProtocolError } from '../errors.ts';
 import type { Observer, RunObserver, TaskView } from './observer.ts';
 import type { PendingQuestion } from './question.ts';
 import type { Run } from './runner.ts';
 import { isTerminal, type Progress, type Task, type TerminalTask } from './task.ts';
 
-/** A task that has not ended, or whose end is still being written. */
+/** A task of this server's that has not ended, or whose end is still being written. */
 export interface Live {
   /** Its state by the transitions made so far. */
   task: Task;
-  /** Its state by what the store has; what others see. */
+  /** Its state as others see it: once the store has it, or where that cannot take it now. */
   shown: Task;
+  /** Its state by what the store has. */
+  stored: Task;
+  /** Whether the store has it at all. */
+  isStored: boolean;
   /** False for a plain call, which nobody can ask for by id: the store never sees it. */
   readonly kept: boolean;
   run?: Run;
+  /** What it counts as: a task runs from when its start is written until its end, or its way back to the queue. */
+  counts: 'waiting' | 'running' | 'ended';
+  /** Whether a run of it holds a place. */
+  holdsPlace: boolean;
+  /** Called when it does no longer. */
+  left?: () => void;
+  /** Until its next run is queued. */
+  pause?: NodeJS.Timeout;
   progress?: Progress;
   /** Without an answer so far. */
   questions: readonly PendingQuestion[];
-  /** How many questions there have been. */
+  /** How many questions its last run has asked. */
   asked: number;
+  /** Another server has it, or nobody: it is no concern of this one's any more. */
+  isLost: boolean;
   /** Replaced, never changed: most tasks have none or one, and many wait. */
   observers: readonly Observer[];
   /** The writes to the store, one after the other. */
@@ -30,10 +44,15 @@ export function newLive(task: Task, kept: boolean): Live {
   return {
     task,
     shown: task,
+    stored: task,
+    isStored: false,
     kept,
+    counts: 'waiting',
+    holdsPlace: false,
     observers: [],
     questions: [],
     asked: 0,
+    isLost: false,
     writes: NOTHING_WRITTEN,
   };
 }
@@ -51,16 +70,27 @@ export function unobserve(live: Live, observer: Observer): void {
   live.observers = live.observers.filter((other) => other !== observer);
 }
 
+/** What a task can be followed by. */
+export interface Followed {
+  observe(observer: Observer): void;
+  unobserve(observer: Observer): void;
+}
+
 /**
  * Resolves when the task has ended, and others may see it.
- * @param run follows the run meanwhile; it is given the questions without an answer at once
+ * @param run follows the run meanwhile
  * @throws {UnknownTaskError} when it expires meanwhile
+ * @throws {RefusedError} when this server stops following it: it is closing
  * @throws the signal's reason when it is aborted first
  */
-export function untilEnded(live: Live, signal?: AbortSignal, run?: RunObserver): Promise<TerminalTask> {
+export function untilEnded(
+  followed: Followed,
+  signal?: AbortSignal,
+  run?: RunObserver,
+): Promise<TerminalTask> {
   return new Promise((resolve, reject) => {
     const settle = (done: () => void) => {
-      unobserve(live, observer);
+      followed.unobserve(observer);
       signal?.removeEventListener('abort', aborted);
       done();
     };
@@ -69,12 +99,11 @@ export function untilEnded(live: Live, signal?: AbortSignal, run?: RunObserver):
       status: ({ task }) => {
         if (isTerminal(task)) settle(() => resolve(task));
       },
-      gone: () => settle(() => reject(new UnknownTaskError())),
+      gone: (reason: ProtocolError = new UnknownTaskError()) => settle(() => reject(reason)),
     };
     const aborted = () => settle(() => reject(signal!.reason as Error));
-    observe(live, observer);
+    followed.observe(observer);
     signal?.addEventListener('abort', aborted, { once: true });
-    for (const question of live.questions) run?.asked?.(question);
   });
 }
 

@@ -1,4 +1,5 @@
-import type { PendingQuestion } from './question.ts';
+import type { ProtocolError } from '../errors.ts';
+import type { PendingQuestion, Question } from './question.ts';
 import type { LogEntry, Progress, Task } from './task.ts';
 
 /** A task with what is known only while it is alive. */
@@ -18,6 +19,8 @@ export interface RunObserver {
   attached?(view: () => TaskView): void;
   progress?(progress: Progress): void;
   log?(entries: readonly LogEntry[]): void;
+  /** Why who started the run cannot be asked this; undefined where they can. It is answered with that, and nobody is asked. */
+  refusal?(question: Question): string | undefined;
   /** The run has a question that nobody is putting; again when who put it has given it back. */
   asked?(question: PendingQuestion): void;
 }
@@ -26,6 +29,6 @@ export interface RunObserver {
 export interface Observer extends RunObserver {
   /** The task is in another state, and the store has it. */
   status?(view: TaskView): void;
-  /** The task has expired: nothing more comes. */
-  gone?(): void;
+  /** Nothing more comes: the task has expired, or else for this reason. */
+  gone?(reason?: ProtocolError): void;
 }

@@ -22,6 +22,11 @@ export class Sweeper {
     this.#expired = expired;
   }
 
+  /** Begins with what the store has already. */
+  start(): void {
+    this.expect(this.#store.clock.now());
+  }
+
   /** Says that something expires at `at` (by the store's clock). */
   expect(at: number): void {
     if (this.#closed || at >= this.#due) return;

@@ -95,6 +95,8 @@ export interface Task {
   readonly thread?: number;
   /** The number of its last run, from 1. */
   readonly attempt?: number;
+  /** How many of its runs have failed, and been followed by another. */
+  readonly failures?: number;
   /** How many of its runs ended with the process that they ran in, by no word of the tool's. */
   readonly interruptions?: number;
   /** What its last run has kept for the next one: JSON. Until it has ended. */

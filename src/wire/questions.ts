@@ -24,6 +24,8 @@ export function incapable(
 /** Follows tasks of a client that has to ask for what they ask, and answers what it cannot be asked. */
 export function refusing(capabilities: Capabilities | undefined): Observer {
   return {
+    refusal: (question) => incapable(question, capabilities),
+    // It was asked before.
     asked: (pending) => {
       const message = incapable(pending.question, capabilities);
       if (message !== undefined) pending.answer({ type: 'error', message });

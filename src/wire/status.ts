@@ -1,5 +1,5 @@
 import type { TaskView } from '../tasks/observer.ts';
-import type { Progress, TaskState } from '../tasks/task.ts';
+import { isTerminal, type Progress, type Task, type TaskState } from '../tasks/task.ts';
 import type { TaskMeta } from './meta.ts';
 
 export type Status = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
@@ -16,9 +16,16 @@ export const STATUS: Readonly<Record<TaskState, Status>> = {
 
 /** A task's status in words. */
 export function statusMessage({ task, ahead, progress }: TaskView): string | undefined {
-  if (task.state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
-  if (task.state === 'input_required') return 'waiting for an answer of the client';
-  if (progress === undefined) return task.statusMessage ?? (task.state === 'running' ? 'running' : undefined);
+  if (isTerminal(task)) return task.statusMessage;
+  const now = words(task, ahead, progress);
+  // Which run it is, and why there is one more.
+  return task.statusMessage === undefined ? now : `${now}; ${task.statusMessage}`;
+}
+
+function words({ state }: Task, ahead: number | undefined, progress: Progress | undefined): string {
+  if (state === 'queued') return ahead === undefined ? 'queued' : `queued, ${ahead} ahead`;
+  if (state === 'input_required') return 'waiting for an answer of the client';
+  if (progress === undefined) return 'running';
   const { done, total, message } = progress;
   return message ?? (total === undefined ? `running, ${done} done` : `running, ${done} of ${total} done`);
 }

@@ -1,7 +1,7 @@
 import type { Tool as ToolDefinition } from '@modelcontextprotocol/sdk/types.js';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import type { TaskSupport } from '../tool.ts';
-import type { Call, Lane } from '../tasks/task.ts';
+import type { Call, Lane, Retry } from '../tasks/task.ts';
 import { isDeeperThan } from './depth.ts';
 
 /** Arguments that are nested deeper would overflow the stack of what checks and sends them. */
@@ -15,6 +15,8 @@ export interface ServedTool {
   readonly timeoutMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly pollIntervalMs: number | undefined;
+  readonly idempotent: boolean;
+  readonly retry: Retry | undefined;
   readonly definition: Omit<ToolDefinition, 'execution' | '_meta' | 'icons'>;
 }
 
@@ -58,7 +60,17 @@ export class Toolbox {
     return `Invalid arguments for tool ${name}: ${fields}`;
   }
 
-  call({ definition, lane, timeoutMs }: ServedTool, args: Readonly<Record<string, unknown>>): Call {
-    return { tool: definition.name, args, lane, ...(timeoutMs !== undefined && { timeoutMs }) };
+  call(
+    { definition, lane, timeoutMs, idempotent, retry }: ServedTool,
+    args: Readonly<Record<string, unknown>>,
+  ): Call {
+    return {
+      tool: definition.name,
+      args,
+      lane,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(idempotent && { idempotent }),
+      ...(retry !== undefined && { retry }),
+    };
   }
 }

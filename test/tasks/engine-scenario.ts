@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, vi } from 'vitest';
 import { Engine } from '../../src/tasks/engine.ts';
+import type { Repeatable } from '../../src/tasks/runner.ts';
 import type { Call, Lane, Outcome } from '../../src/tasks/task.ts';
 import { HandRunner, HandStore, NEXT, TERMINAL, Witness } from './by-hand.ts';
 
@@ -37,7 +38,17 @@ export const anEvent = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('lose'), lane }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('refuse'), refused: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('progress'), pick }) },
-  { weight: 4, arbitrary: fc.record({ type: fc.constant('finish'), pick, outcome: fc.nat(3) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('finish'),
+      pick,
+      outcome: fc.nat(3),
+      how: fc.constantFrom<(Repeatable | undefined)[]>(undefined, 'failed', 'interrupted'),
+      lingers: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('checkpoint'), pick }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('finish again'), pick, outcome: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('cancel'), pick, twice: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('wait'), pick, aborted: fc.boolean() }) },
@@ -87,7 +98,9 @@ export class Scenario {
     this.#happens(event);
     await this.settles();
     for (const owner of OWNERS) {
-      const own = this.runner.running.filter(({ call, stopped }) => call.tool === owner && !stopped);
+      const own = this.runner.running.filter(
+        ({ call, stopped, hasFinished }) => call.tool === owner && !stopped && !hasFinished,
+      );
       expect(own.length).toBeLessThanOrEqual(MOST_RUNNING);
     }
     this.#isLegal();
@@ -108,6 +121,8 @@ export class Scenario {
       const [run] = this.runner.running;
       if (run !== undefined) this.runner.finish(run, OUTCOMES[0]!);
       await this.settles();
+      // What the store did not take, it takes now.
+      await vi.advanceTimersByTimeAsync(1000);
     } while (this.store.waits || this.runner.running.length > 0);
     this.#isLegal();
   }
@@ -122,8 +137,6 @@ export class Scenario {
     }
     for (const { taskId, owner, witness, isNew, hasLeft } of this.#created) {
       if (isNew && !hasLeft) expect(witness.hasSeenTheEnd).toBe(true);
-      // Of what the store did not take, those who followed the task know more than it does.
-      if (this.store.damaged.has(taskId)) continue;
       const view = await this.engine.get(owner, taskId).catch(() => undefined);
       if (view === undefined) continue;
       expect(TERMINAL).toContain(view.task.state);
@@ -145,6 +158,7 @@ export class Scenario {
         const owner = OWNERS[n] ?? 'dee';
         await this.engine.create({ owner, call: { tool: owner, args: {}, lane } });
       }
+      await this.settles();
       expect(this.runner.room(lane)).toBe(0);
       while (this.runner.running.length > 0) this.runner.finish(this.runner.running[0]!, OUTCOMES[0]!);
       await this.settles();
@@ -187,9 +201,12 @@ export class Scenario {
         return;
       case 'finish': {
         const run = chosen(runner.running, event.pick);
-        if (run !== undefined) runner.finish(run, OUTCOMES[event.outcome]!);
+        if (run !== undefined) runner.finish(run, OUTCOMES[event.outcome]!, event.how, event.lingers);
         return;
       }
+      case 'checkpoint':
+        chosen(runner.running, event.pick)?.hooks.checkpoint(event.pick);
+        return;
       case 'finish again':
         // No runner should; whoever writes one may.
         chosen(runner.ended, event.pick)?.hooks.finished(OUTCOMES[event.outcome]!);
@@ -272,7 +289,12 @@ export class Scenario {
 }
 
 function callOf(owner: string, lane: Lane): Call {
-  return { tool: owner, args: {}, lane };
+  return {
+    tool: owner,
+    args: {},
+    lane,
+    ...(lane === 'io' ? { retry: { attempts: 3, backoff: 20 } } : { idempotent: true }),
+  };
 }
 
 function chosen<T>(all: readonly T[], pick: number): T | undefined {

@@ -8,13 +8,23 @@ export interface Report {
 
 const nobody = () => Promise.reject(new Error('There is nobody to ask'));
 
-/** What a worker gives a handler, recorded; `onProgress` lets a test act while the handler runs. */
-export function recordingContext(onProgress: (report: Report, abort: AbortController) => void = () => {}) {
+/**
+ * What a worker gives a handler, recorded; `onProgress` lets a test act while the handler runs, and `checkpointed` is
+ * what a run before has kept.
+ */
+export function recordingContext(
+  onProgress: (report: Report, abort: AbortController) => void = () => {},
+  checkpointed?: unknown,
+) {
   const controller = new AbortController();
   const reports: Report[] = [];
+  const checkpoints: unknown[] = [];
   const context: ToolContext = {
     signal: controller.signal,
     taskId: 'test',
+    attempt: checkpointed === undefined ? 1 : 2,
+    checkpointed,
+    checkpoint: (value) => void checkpoints.push(JSON.parse(JSON.stringify(value))),
     log() {},
     input: nobody,
     sample: nobody,
@@ -24,7 +34,7 @@ export function recordingContext(onProgress: (report: Report, abort: AbortContro
       onProgress(report, controller);
     },
   };
-  return { context, controller, reports };
+  return { context, controller, reports, checkpoints };
 }
 
 /** For a test that cancels at the first report. */

@@ -69,6 +69,39 @@ test('stops in the middle of the work when it is cancelled', () => {
   expect(reports).toHaveLength(1);
 });
 
+/** A run that is cancelled at its n-th report, and what it has kept by then. */
+function interrupted(args: { from: number; limit: number }, reportsBefore: number, checkpointed?: unknown) {
+  const run = recordingContext((_, controller) => {
+    if (run.reports.length === reportsBefore) controller.abort(new Error('interrupted'));
+  }, checkpointed);
+  expect(() => countPrimes.run(args, run.context)).toThrow('interrupted');
+  return { reports: run.reports, checkpoint: run.checkpoints.at(-1) };
+}
+
+test('goes on from where interrupted runs stopped, to the same result, and does the rest only', async () => {
+  const args = { from: 101, limit: 3e7 };
+  const whole = recordingContext();
+  const expected = await countPrimes.run(args, whole.context);
+  const first = interrupted(args, 1);
+  const second = interrupted(args, 2, first.checkpoint);
+  const last = recordingContext(() => {}, second.checkpoint);
+  expect(await countPrimes.run(args, last.context)).toEqual(expected);
+  // What one run reported, none reports again: together they did what one does without a stop.
+  expect([...first.reports, ...second.reports, ...last.reports]).toEqual(whole.reports);
+});
+
+test.each([
+  ['no object', 7],
+  ['without its parts', {}],
+  ['before the range', { low: 0, count: 0 }],
+  ['behind the range', { low: 20_000, count: 0 }],
+  ['of more primes than there are numbers', { low: 600, count: 101 }],
+  ['of fewer than none', { low: 600, count: -1 }],
+])('counts from the beginning where a checkpoint makes no sense: %s', async (_, checkpoint) => {
+  const { context } = recordingContext(() => {}, checkpoint);
+  expect(await countPrimes.run({ from: 1000, limit: 10_000 }, context)).toMatchObject({ count: 1229 - 168 });
+});
+
 test('refuses a range that is empty or too large, naming the field', () => {
   const problem = (args: object) => countPrimes.input.safeParse(args).error?.issues[0]?.path;
   expect(problem({ limit: 1 })).toEqual(['limit']);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { toolSource } from '../folder.ts';
 import { ALL, TASKS, modernPeer, type ModernPeer } from './modern-peer.ts';
+import { newGate } from './fixtures.ts';
 import type { Json } from './peer.ts';
 
 const SCHEMA = 'z.object({ value: z.string() })';
@@ -46,6 +47,13 @@ const tools = {
     run: ({ how }, { input }) => Promise.all(
       { twice: ['who', 'who'], reserved: ['input-2'], nameless: [''] }[how].map((key) =>
         input({ key, message: 'Who?', requestedSchema: ${SCHEMA} })))`),
+  'gated.js': toolSource(
+    `input: z.object({ path: z.string() }), run: async ({ path }, { input, signal }) => {
+      while (!existsSync(path)) await setTimeout(5, undefined, { signal });
+      return ${ask('One?')};
+    }`,
+    "import { existsSync } from 'node:fs'; import { setTimeout } from 'node:timers/promises';",
+  ),
   // Asks while it runs.
   'midway.js': toolSource(`run: async (_, { input, progress }) => {
     progress(1);
@@ -289,6 +297,20 @@ describe.each(['HTTP', 'a channel'] as const)('2026-07-28 over %s, a tool that a
     await expect(reached(taskId, 'completed')).resolves.toMatchObject({
       result: { isError: true, content: [{ text: expect.stringContaining('does not support elicitation') }] },
     });
+  });
+
+  it('shows nobody what its client cannot be asked', async () => {
+    const gate = await newGate();
+    const capabilities = { extensions: { [TASKS]: {} } };
+    const args = { arguments: { path: gate.path } };
+    const { taskId } = (await call('gated', args, capabilities)) as { taskId: string };
+    const stream = await peer.listen({ taskIds: [taskId] });
+    gate.open();
+    const heard: Json[] = [];
+    while (heard.at(-1)?.['status'] !== 'completed') heard.push((await stream.next())!['params'] as Json);
+    expect(heard.map(({ status }) => status as string)).not.toContain('input_required');
+    expect(heard.filter((task) => 'inputRequests' in task)).toEqual([]);
+    stream.stop();
   });
 
   it('while it runs as a plain call goes on when the call is made again with the answers', async () => {

@@ -38,7 +38,7 @@ async function read(path: string): Promise<ToolEntry> {
   if (!/^[A-Za-z0-9_.-]{1,128}$/.test(name)) {
     throw new Error(`"${name}" cannot be a tool's name: use letters, digits, and the characters _ - .`);
   }
-  const { title, description, annotations, maxMemoryMb, timeoutMs, ttlMs, pollIntervalMs } = tool;
+  const { title, description, annotations, maxMemoryMb, timeoutMs, ttlMs, pollIntervalMs, retry } = tool;
   return {
     path,
     module,
@@ -48,6 +48,8 @@ async function read(path: string): Promise<ToolEntry> {
     timeoutMs,
     ttlMs,
     pollIntervalMs,
+    idempotent: tool.idempotent ?? false,
+    retry: retry && { attempts: retry.attempts, backoff: retry.backoff ?? 'exponential' },
     task: tool.task ?? 'optional',
     prepares: tool.prepare !== undefined,
     definition: {

@@ -1,6 +1,14 @@
 import type { Answer, NumberedQuestion, Question } from '../../tasks/question.ts';
-import type { InputRequest, LogLevel, SampleRequest, SampleResult, ToolContext } from '../../tool.ts';
+import type {
+  InputRequest,
+  LogLevel,
+  RetryOptions,
+  SampleRequest,
+  SampleResult,
+  ToolContext,
+} from '../../tool.ts';
 import type { Ask, FromThread, ToThread } from '../messages.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { decodeInput, encodeInput } from './input.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { Reporter } from './reporter.ts';
@@ -22,9 +30,20 @@ const OWN_KEY = /^(input|sample)-\d+$/;
 
 /** What one call of a tool is given. The parts are made when the tool first asks for them: many never do. */
 export class CallContext implements ToolContext {
+  /** Tells it from all other runs of the thread. */
+  readonly run: number;
   readonly taskId: string;
+  readonly attempt: number;
   readonly tool: string;
   readonly args: Readonly<Record<string, unknown>>;
+  /** The tool's, once that is loaded. */
+  retry: RetryOptions | undefined;
+  /** It was the tool's own code that threw. */
+  threw = false;
+  /** What the run before has kept, as JSON's text. */
+  readonly #given: string | undefined;
+  #checkpointed: { readonly value: unknown } | undefined;
+  #checkpoints: Checkpoints | undefined;
   readonly #flags: Int32Array;
   readonly #place: number;
   readonly #send: (message: FromThread) => void;
@@ -42,14 +61,17 @@ export class CallContext implements ToolContext {
   #closed = false;
 
   constructor(
-    { taskId, tool, args, place, prepare }: Omit<ToThread & { type: 'run' }, 'type'>,
+    { run, taskId, tool, args, attempt, checkpoint, place, prepare }: ToThread & { type: 'run' },
     flags: Int32Array,
     send: (message: FromThread) => void,
   ) {
     this.#rehearsal = prepare && new Rehearsal(prepare.answers);
+    this.run = run;
     this.taskId = taskId;
     this.tool = tool;
     this.args = args;
+    this.attempt = attempt;
+    this.#given = checkpoint;
     this.#flags = flags;
     this.#place = place;
     this.#send = send;
@@ -60,7 +82,20 @@ export class CallContext implements ToolContext {
     return this.#controller.signal;
   }
 
+  get checkpointed(): unknown {
+    if (this.#given === undefined) return undefined;
+    this.#checkpointed ??= { value: JSON.parse(this.#given) as unknown };
+    return this.#checkpointed.value;
+  }
+
   // Properties, so that a tool can take them out of the context.
+  readonly checkpoint = (value: unknown): void => {
+    if (this.#closed) return;
+    const { run } = this;
+    this.#checkpoints ??= new Checkpoints((json) => this.#send({ type: 'checkpoint', run, json }));
+    this.#checkpoints.keep(value);
+  };
+
   readonly progress = (done: number, total?: number, message?: string): void => {
     this.#report()?.progress({
       done,
@@ -126,9 +161,9 @@ export class CallContext implements ToolContext {
 
   /** Sends what is asked at once as one message, so that the caller can be asked it at once. */
   #post(asked: Ask): void {
-    const { taskId } = this;
+    const { run } = this;
     if (this.#unsent.length === 0) {
-      queueMicrotask(() => this.#send({ type: 'ask', taskId, asks: this.#unsent.splice(0) }));
+      queueMicrotask(() => this.#send({ type: 'ask', run, asks: this.#unsent.splice(0) }));
     }
     this.#unsent.push(asked);
   }
@@ -142,14 +177,15 @@ export class CallContext implements ToolContext {
   close(): void {
     this.#closed = true;
     this.#reporter?.close();
+    this.#checkpoints?.close();
   }
 
   #report(): Reporter | undefined {
     if (this.#closed) return undefined;
-    const { taskId } = this;
+    const { run } = this;
     this.#reporter ??= new Reporter({
-      progress: (progress) => this.#send({ type: 'progress', taskId, progress }),
-      log: (entries) => this.#send({ type: 'log', taskId, entries }),
+      progress: (progress) => this.#send({ type: 'progress', run, progress }),
+      log: (entries) => this.#send({ type: 'log', run, entries }),
     });
     return this.#reporter;
   }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { LogEntry, Progress } from '../../tasks/task.ts';
+import { Pace } from './pace.ts';
 
-const LEAST_PAUSE_MS = 50;
 const LARGEST_BATCH = 100;
 /** Characters of one message, and of all in a batch. */
 const LONGEST_MESSAGE = 8 * 1024;
@@ -16,7 +16,6 @@ interface Sink {
 /**
  * Coalesces what a tool reports: at most one message of each kind in 50 ms, however often it calls.
  * Progress keeps the last value; log messages are gathered, and beyond 100 or 64 Ki in a batch only counted.
- * A loop that never awaits is served by the clock at its next call, any other by a timer.
  */
 export class Reporter {
   readonly #sink: Sink;
@@ -25,8 +24,7 @@ export class Reporter {
   #entries: LogEntry[] = [];
   #length = 0;
   #dropped = 0;
-  #sentAt = -Infinity;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #pace = new Pace(() => this.#flush());
   #closed = false;
 
   constructor(sink: Sink) {
@@ -43,7 +41,7 @@ export class Reporter {
       ...(Number.isFinite(total) && { total: total! }),
       ...(message !== undefined && { message: shorten(message) }),
     };
-    this.#due();
+    this.#pace.due();
   }
 
   log(entry: LogEntry): void {
@@ -53,25 +51,16 @@ export class Reporter {
       this.#entries.push({ level: entry.level, message });
       this.#length += message.length;
     } else this.#dropped++;
-    this.#due();
+    this.#pace.due();
   }
 
   /** Sends what is left. Nothing is sent afterwards. */
   close(): void {
-    this.#flush();
+    this.#pace.now();
     this.#closed = true;
   }
 
-  #due(): void {
-    const pause = this.#sentAt + LEAST_PAUSE_MS - performance.now();
-    if (pause <= 0) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), pause);
-  }
-
   #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#sentAt = performance.now();
     if (this.#progress !== undefined) this.#sink.progress(this.#progress);
     this.#progress = undefined;
     if (this.#dropped > 0)

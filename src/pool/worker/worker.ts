@@ -8,6 +8,7 @@ import { inspectJson } from './inspect-json.ts';
 import { Lingerer } from './linger.ts';
 import { MEMORY, type FromThread, type Lease, type ToThread } from '../messages.ts';
 import { describe, errorResult, toOutcome } from './result.ts';
+import { judge, type Verdict } from './verdict.ts';
 
 /**
  * The thread's end of the pool: Piscina calls it once, and it serves tasks from the port for as long
@@ -15,7 +16,7 @@ import { describe, errorResult, toOutcome } from './result.ts';
  */
 export default function serve({ port, flags, posted, memory, alone, maxResultMb }: Lease): Promise<never> {
   const send = (message: FromThread) => port.postMessage(message);
-  const running = new Map<string, CallContext>();
+  const running = new Map<number, CallContext>();
   const lingerer = new Lingerer(port, posted);
 
   port.on('message', (message: ToThread) => {
@@ -23,13 +24,10 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
     receive(message);
   });
   onFault((context, error) => {
-    const { taskId, tool } = context ?? {};
-    send({
-      type: 'fault',
-      ...(taskId !== undefined && tool !== undefined && { call: { taskId, tool } }),
-      message: failureOf(error, context?.args ?? {}).message,
-      stack: stackOf(error),
-    });
+    const { message } = failureOf(error, context?.args ?? {});
+    if (context === undefined) return send({ type: 'fault', message, stack: stackOf(error) });
+    const { run, taskId, tool, retry } = context;
+    send({ type: 'fault', call: { run, taskId, tool }, message, ...judge(error, retry) });
   });
   send({ type: 'ready' });
   // Nearly every tool module imports zod: the first call need not wait for it.
@@ -42,11 +40,11 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
         void run(message);
         return;
       case 'cancel':
-        send({ type: 'cancelling', taskId: message.taskId });
-        running.get(message.taskId)?.cancel();
+        send({ type: 'cancelling', run: message.run });
+        running.get(message.run)?.cancel();
         return;
       case 'answer':
-        running.get(message.taskId)?.answered(message.ask, message.answer);
+        running.get(message.run)?.answered(message.ask, message.answer);
         return;
       case 'measure':
         measure(memory);
@@ -54,13 +52,14 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
   }
 
   async function run(message: ToThread & { type: 'run' }): Promise<void> {
-    const { taskId, tool: name, module, args } = message;
+    const { tool: name, module, args } = message;
     const context = new CallContext(message, flags, send);
-    running.set(taskId, context);
+    running.set(message.run, context);
     let outcome: Outcome;
-    let stack: string | undefined;
+    let verdict: Verdict | undefined;
     try {
       const tool = tools.get(module) ?? (await load(module, name));
+      context.retry = tool.retry;
       // It may have been cancelled while the module was loaded.
       outcome = context.cancelled
         ? { type: 'cancelled' }
@@ -69,12 +68,14 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
       if (context.cancelled) outcome = { type: 'cancelled' };
       else {
         outcome = thrown(failureOf(error, args));
-        stack = stackOf(error);
+        verdict = context.threw
+          ? runAs(context, () => judge(error, context.retry))
+          : { mayRepeat: false, stack: stackOf(error) };
       }
     }
-    running.delete(taskId);
+    running.delete(message.run);
     context.close();
-    finish(taskId, outcome, stack);
+    finish(message.run, outcome, verdict);
     if (!alone) return;
     for (let next = lingerer.next(); next !== undefined; next = lingerer.next()) {
       receive(next);
@@ -83,14 +84,13 @@ export default function serve({ port, flags, posted, memory, alone, maxResultMb 
     }
   }
 
-  function finish(taskId: string, outcome: Outcome, stack: string | undefined): void {
-    const more = stack === undefined ? {} : { stack };
+  function finish(run: number, outcome: Outcome, verdict: Verdict | undefined): void {
     try {
-      send({ type: 'finished', taskId, outcome, ...more });
+      send({ type: 'finished', run, outcome, ...verdict });
     } catch {
       // It was looked through, and then had something else in it.
       const failed = errorResult("The tool's result cannot be sent: it changes as it is read");
-      send({ type: 'finished', taskId, outcome: failed, ...more });
+      send({ type: 'finished', run, outcome: failed });
     }
   }
 }
@@ -123,9 +123,22 @@ async function call(
     const parsed = await tool.input.safeParseAsync(context.args);
     if (!parsed.success) return errorResult(`Invalid arguments: ${describe(parsed.error, 'arguments')}`);
     if (prepare !== undefined) return rehearse(tool, parsed.data, context, maxResultMb);
-    value = tool.prepare === undefined ? parsed.data : await tool.prepare(parsed.data, context);
+    value =
+      tool.prepare === undefined
+        ? parsed.data
+        : await ownCode(context, () => tool.prepare!(parsed.data, context));
   }
-  return toOutcome(tool, await tool.run(value as never, context), maxResultMb);
+  return toOutcome(tool, await ownCode(context, () => tool.run(value as never, context)), maxResultMb);
+}
+
+/** Runs code of the tool's, and notes where it is that which throws: another run may do better. */
+async function ownCode<T>(context: CallContext, code: () => T | Promise<T>): Promise<T> {
+  try {
+    return await code();
+  } catch (error) {
+    context.threw = true;
+    throw error;
+  }
 }
 
 /** What comes before the run, as far as it goes with the answers that there are. */
@@ -137,7 +150,7 @@ async function rehearse(
 ): Promise<Outcome> {
   const preparing = async (): Promise<Preparation> => ({
     type: 'prepared',
-    value: tool.prepare === undefined ? args : await tool.prepare(args, context),
+    value: tool.prepare === undefined ? args : await ownCode(context, () => tool.prepare!(args, context)),
   });
   const asking = context.unanswered!.then((questions): Preparation => ({ type: 'asks', questions }));
   const preparation = await Promise.race([preparing(), asking]);
