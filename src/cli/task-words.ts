@@ -42,8 +42,8 @@ export function factsOf(kept: KeptTask): string[] {
     started: at(task.startedAt),
     ended: at(task.endedAt),
     expires: at(task.expiresAt),
-    attempt: task.attempt && (call.retry ? `${task.attempt} of ${call.retry.attempts}` : task.attempt),
-    interrupted: interruptions > 0 ? `${interruptions} times` : undefined,
+    attempt: attemptOf(task),
+    interrupted: interruptions > 0 ? `${interruptions} ${interruptions === 1 ? 'time' : 'times'}` : undefined,
     'time limit': call.timeoutMs && timeOf(call.timeoutMs),
     idempotent: call.idempotent ? 'yes' : undefined,
     server: serverOf(kept),
@@ -63,7 +63,7 @@ export function factsOf(kept: KeptTask): string[] {
 
 /** A task as `tasks list --json` has it. Times are ISO 8601, and durations milliseconds. */
 export function summaryOf(task: Task): Record<string, unknown> {
-  const { taskId, owner, call, state, statusMessage, attempt, interruptions, ttlMs } = task;
+  const { taskId, owner, call, state, statusMessage, attempt, failures, interruptions, ttlMs } = task;
   return {
     taskId,
     tool: call.tool,
@@ -77,6 +77,7 @@ export function summaryOf(task: Task): Record<string, unknown> {
     expiresAt: iso(task.expiresAt),
     ttlMs,
     attempt,
+    failures,
     interruptions,
   };
 }
@@ -116,6 +117,12 @@ function timeOf(ms: number): string {
 function short(value: unknown): string {
   const json = JSON.stringify(value) ?? 'undefined';
   return json.length > LONGEST ? `${json.slice(0, LONGEST)}… (${json.length} characters)` : json;
+}
+
+/** Runs that were interrupted do not count against the attempts of the call. */
+function attemptOf({ call: { retry }, attempt, failures = 0 }: Task): string | undefined {
+  if (attempt === undefined) return undefined;
+  return retry === undefined ? String(attempt) : `${attempt} of ${attempt - 1 + retry.attempts - failures}`;
 }
 
 function serverOf({ task, server }: KeptTask): string | undefined {

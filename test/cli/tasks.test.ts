@@ -248,7 +248,8 @@ describe('mcp-taskpool tasks get', () => {
     const { tasks } = await kept({
       taskId: 'a',
       state: 'input_required',
-      attempt: 2,
+      attempt: 3,
+      failures: 1,
       interruptions: 1,
       checkpoint: { value: { at: 7 } },
       call: { tool: 't', args: {}, lane: 'cpu', idempotent: true, retry: { attempts: 3, backoff: 1 } },
@@ -259,8 +260,8 @@ describe('mcp-taskpool tasks get', () => {
     });
     const { stdout } = await tasks('get', 'a');
     for (const fact of [
-      '^attempt +2 of 3$',
-      '^interrupted +1 times?$',
+      '^attempt +3 of 4$',
+      '^interrupted +1 time$',
       '^checkpoint +{"at":7}$',
       '^question +first: .*"Who\\?".*answered: .*"Ada"',
       '^question +second: .*not answered yet$',
