@@ -10,17 +10,20 @@ const DAY_MS = 24 * HOUR_MS;
 /** Of a value that is printed among others. */
 const LONGEST = 500;
 
+/** Said of a task that has not ended, and has no server. */
+const LEFT = 'the next server takes it over';
+
 /** The table of `tasks list`. */
-export function rowsOf(tasks: readonly Task[], width: number | undefined): string[] {
+export function rowsOf(found: readonly KeptTask[], width: number | undefined): string[] {
   const now = Date.now();
-  const rows = tasks.map((task) => [
+  const rows = found.map(({ task, server }) => [
     task.taskId,
     task.call.tool,
     task.owner,
     task.state,
     timeOf(now - task.createdAt),
     task.attempt?.toString(),
-    task.statusMessage,
+    isLeft({ task, server }) ? LEFT : task.statusMessage,
   ]);
   return table([['ID', 'TOOL', 'OWNER', 'STATUS', 'AGE', 'ATTEMPT', 'MESSAGE'], ...rows], width);
 }
@@ -125,8 +128,13 @@ function attemptOf({ call: { retry }, attempt, failures = 0 }: Task): string | u
   return retry === undefined ? String(attempt) : `${attempt} of ${attempt - 1 + retry.attempts - failures}`;
 }
 
+function isLeft({ task, server }: KeptTask): boolean {
+  return task.outcome === undefined && (server === undefined || server.gone);
+}
+
 function serverOf({ task, server }: KeptTask): string | undefined {
   if (task.outcome !== undefined) return undefined;
-  if (server === undefined) return 'none: the next that starts takes it over';
-  return `process ${server.pid}${server.gone ? ', which has gone: the next that starts takes it over' : ''}`;
+  const { pid } = server ?? {};
+  if (!isLeft({ task, server })) return `process ${pid}`;
+  return pid === undefined ? `none: ${LEFT}` : `process ${pid}, which has gone: ${LEFT}`;
 }
