@@ -46,7 +46,7 @@ type Module = Pick<SqliteDriver, 'DatabaseSync'>;
 
 /** Node says of its SQLite that it may change; whoever runs a server can do nothing about that. Loading is synchronous. */
 function withoutExperimentalWarning<T>(load: () => T): T {
-  const emitWarning = Reflect.get(process, 'emitWarning') as typeof process.emitWarning;
+  const emitWarning: typeof process.emitWarning = Reflect.get(process, 'emitWarning');
   process.emitWarning = (...said: unknown[]) => {
     if (said[1] !== 'ExperimentalWarning') Reflect.apply(emitWarning, process, said);
   };

@@ -48,6 +48,21 @@ export function unavailable(path: string, error: unknown): StoreUnavailableError
   return new StoreUnavailableError(`${words(error)} (${path})`, { cause: error });
 }
 
+/** The error for whoever wanted to read. */
+export function unreadable(path: string, error: unknown): StoreUnavailableError {
+  return new StoreUnavailableError(`the store cannot be read: ${(error as Error).message} (${path})`, {
+    cause: error,
+  });
+}
+
+/** The error for whoever wants to write to a file that is damaged. */
+export function damaged(path: string, found: string, cause?: unknown): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `the store is damaged: ${found}. Stop the servers that use it, and move it away or restore it (${path})`,
+    { cause },
+  );
+}
+
 function words(error: unknown): string {
   switch ((error as { errcode: number }).errcode & 0xff) {
     case CODES.busy:

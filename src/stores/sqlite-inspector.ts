@@ -6,7 +6,8 @@ import { ending, transition, type Call, type Outcome, type Task, type TaskState 
 import type { Connection } from './sqlite-connection.ts';
 import { loadDriver, type SqliteRow, type SqliteValue } from './sqlite-driver.ts';
 import { Instances } from './sqlite-instances.ts';
-import { getPart, unpack } from './sqlite-large.ts';
+import { unpack } from './packed-json.ts';
+import { getPart } from './sqlite-large.ts';
 import { openFile } from './sqlite-open.ts';
 import { COLUMNS, endedAt, key, readRow, recordOf, type Beside } from './sqlite-rows.ts';
 import { rollBack } from './sqlite-schema.ts';
@@ -109,8 +110,8 @@ export class SqliteInspector {
     return {
       task: {
         ...task,
-        ...(call && { call: (await unpackJson(call)) as Call }),
-        ...(result && outcome && { outcome: { ...outcome, result: await unpackJson(result) } as Outcome }),
+        ...(call && { call: (await unpack(call)) as Call }),
+        ...(result && outcome && { outcome: { ...outcome, result: await unpack(result) } as Outcome }),
       },
       server,
     };
@@ -243,8 +244,4 @@ export class SqliteInspector {
     const offset = this.#connection.value("SELECT value FROM meta WHERE name = 'clock_offset_ms'");
     return Date.now() - Number(offset);
   }
-}
-
-async function unpackJson(parts: readonly Uint8Array[]): Promise<unknown> {
-  return JSON.parse(await unpack(parts)) as unknown;
 }

@@ -26,7 +26,8 @@ export function key(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-function textOf(key: SqliteValue | undefined): string {
+/** The text of a {@link key}. */
+export function textOf(key: SqliteValue | undefined): string {
   return JSON.parse(`"${String(key)}"`) as string;
 }
 
@@ -50,14 +51,16 @@ export function recordOf(task: Task, beside?: Beside): string {
   return JSON.stringify(kept);
 }
 
-/** What of a call is in its row where all of it is kept beside. */
-export function smallCall(call: Call): Call {
-  const { prepared: _, ...small } = call;
-  return { ...small, args: {} };
+/** @param beside where all of it is kept; the row then has the small of it alone */
+export function callOf(call: Call, beside?: Beside): string {
+  if (beside === undefined) return JSON.stringify({ call } satisfies KeptCall);
+  const { prepared: _, prepare: _1, ...small } = call;
+  return JSON.stringify({ call: { ...small, args: {} }, beside } satisfies KeptCall);
 }
 
-export function callOf(call: Call, beside?: Beside): string {
-  return JSON.stringify({ call, ...(beside !== undefined && { beside }) } satisfies KeptCall);
+/** The column `result`. */
+export function resultOf({ outcome }: Task, beside?: Beside): string | null {
+  return outcome?.type === 'result' && beside === undefined ? JSON.stringify(outcome.result) : null;
 }
 
 /** A row without what is kept beside it. */

@@ -5,7 +5,7 @@ import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
 import { faultOf } from './sqlite-errors.ts';
 import { Instances, abandoned, register, type Instance } from './sqlite-instances.ts';
-import { COLUMNS, key } from './sqlite-rows.ts';
+import { COLUMNS, key, textOf } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
 
 /** How many tasks are taken over at once. */
@@ -96,7 +96,7 @@ export class SqliteShared implements SharedStore {
     return rows
       .sort((a, b) => Number(a['id']) - Number(b['id']))
       .map((row) => ({
-        taskId: JSON.parse(`"${String(row['task_id'])}"`) as string,
+        taskId: textOf(row['task_id']),
         wish: JSON.parse(String(row['wish'])) as Letter['wish'],
       }));
   }

@@ -4,12 +4,14 @@ import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
 import { abandoned } from './sqlite-instances.ts';
 import { dropParts } from './sqlite-large.ts';
+import { textOf } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
 
-/** What is removed at once. */
-const MOST_ROWS = 500;
-const MOST_MS = 4;
-/** How often it is seen whether the file is too large, and whether there is room to give back. */
+/** What one transaction removes, and one call of `purge`. */
+const MOST_ROWS = 64;
+const MOST_MS = 3;
+const MOST_PURGED = 500;
+/** How soon it is seen that the file is too large, or that there is room to give back. */
 const LOOK_MS = 200;
 const WARN_MS = 60_000;
 /** To how much of the limit the file is brought once it is over it. */
@@ -29,7 +31,10 @@ export class Space {
   readonly #mostPages: number;
   readonly #maxStoreMb: number;
   #timer: NodeJS.Timeout | undefined;
-  #left = 0;
+  /** The file was found too large, and is not small enough yet. */
+  #isShrinking = false;
+  /** Since the last warning. */
+  #evicted = 0;
   #warnedAt = -Infinity;
   #isClosed = false;
 
@@ -54,12 +59,15 @@ export class Space {
 
   /** Removes some of what has expired, of what has ended or is `me`'s or nobody's, and gives it in the order of its expiry. */
   async purge(now: number, me: number | undefined): Promise<readonly Purged[]> {
+    const purged: Purged[] = [];
     for (;;) {
       const { removed, isDone } = await this.#writer.write((connection) =>
         remove(connection, expired(connection, now, me)),
       );
-      if (removed.length > 0) this.look();
-      if (removed.length > 0 || isDone) return removed;
+      purged.push(...removed);
+      if (!isDone && purged.length < MOST_PURGED) continue;
+      if (purged.length > 0) this.look();
+      return purged;
     }
   }
 
@@ -77,41 +85,31 @@ export class Space {
       while (!this.#isClosed && (await this.#evict()));
       while (!this.#isClosed && (await this.#giveBack()));
     } catch (error) {
-      this.#log.warn({ err: error }, 'the store could not make room');
+      if (!this.#isClosed) this.#log.warn({ err: error }, 'the store could not make room');
     }
     this.#timer = undefined;
   }
 
-  /** Removes some of what ended first where the file is too large; false where it is not, or nothing has ended. */
+  /** Removes some of what ended first where the file is too large; false where it is small enough, or nothing has ended. */
   async #evict(): Promise<boolean> {
     const { used } = pages(this.#connection);
-    const limit = this.#left > 0 ? this.#mostPages * ENOUGH : this.#mostPages;
-    if (used > limit) {
-      const { removed, isDone } = await this.#writer.write((connection) =>
-        remove(
-          connection,
-          connection.all(
-            'SELECT sequence, task_id, owner FROM tasks WHERE ended_at IS NOT NULL ORDER BY ended_at LIMIT ?',
-            MOST_ROWS,
-          ),
-        ),
-      );
-      this.#left += removed.length;
-      if (!isDone || removed.length > 0) return true;
-    }
-    if (this.#left > 0) this.#warn();
-    return false;
+    this.#isShrinking = used > this.#mostPages * (this.#isShrinking ? ENOUGH : 1);
+    if (!this.#isShrinking) return false;
+    const { removed, isDone } = await this.#writer.write((connection) =>
+      remove(connection, connection.all(ENDED_FIRST, MOST_ROWS)),
+    );
+    this.#evicted += removed.length;
+    if (this.#evicted > 0 && performance.now() - this.#warnedAt >= WARN_MS) this.#warn();
+    return !isDone;
   }
 
   #warn(): void {
-    const now = performance.now();
-    if (now - this.#warnedAt < WARN_MS) return;
-    this.#warnedAt = now;
-    const removed = this.#left;
-    this.#left = 0;
+    const [removed, maxStoreMb, { path }] = [this.#evicted, this.#maxStoreMb, this.#connection];
+    this.#warnedAt = performance.now();
+    this.#evicted = 0;
     this.#log.warn(
-      { removed, maxStoreMb: this.#maxStoreMb, path: this.#connection.path },
-      `the store has reached maxStoreMb (${this.#maxStoreMb}): the ${removed} tasks that ended first were removed`,
+      { removed, maxStoreMb, path },
+      `the store has reached maxStoreMb (${maxStoreMb}): the tasks that ended first leave before they expire`,
     );
   }
 
@@ -122,6 +120,9 @@ export class Space {
     return true;
   }
 }
+
+const ENDED_FIRST =
+  'SELECT sequence, task_id, owner FROM tasks WHERE ended_at IS NOT NULL ORDER BY ended_at LIMIT ?';
 
 /** Whose expired tasks may be removed. */
 function instances(connection: Connection, me: number | undefined): (number | null)[] {
@@ -149,10 +150,7 @@ export function remove(
     const sequence = row['sequence']!;
     while (dropParts(connection, sequence)) if (performance.now() > latest) return { removed, isDone: false };
     connection.run('DELETE FROM tasks WHERE sequence = ?', sequence);
-    const [taskId, owner] = [row['task_id'], row['owner']].map(
-      (text) => JSON.parse(`"${String(text)}"`) as string,
-    );
-    removed.push({ taskId: taskId!, owner: owner! });
+    removed.push({ taskId: textOf(row['task_id']), owner: textOf(row['owner']) });
     if (performance.now() > latest) return { removed, isDone: false };
   }
   return { removed, isDone: rows.length === 0 };

@@ -1,12 +1,12 @@
-import { StoreUnavailableError } from '../errors.ts';
+import type { StoreUnavailableError } from '../errors.ts';
 import type { Connection } from './sqlite-connection.ts';
-import { faultOf, unavailable } from './sqlite-errors.ts';
+import { damaged, faultOf, unavailable } from './sqlite-errors.ts';
 import { rollBack } from './sqlite-schema.ts';
 
 /** What one transaction takes at most, so that the event loop is not held for longer than it takes. */
-const MOST_OPERATIONS = 256;
-const MOST_BYTES = 1024 * 1024;
-const MOST_MS = 5;
+const MOST_OPERATIONS = 128;
+const MOST_BYTES = 512 * 1024;
+const MOST_MS = 3;
 /** How long another process may keep the file locked before what waits is refused. */
 const LONGEST_LOCK_MS = 5000;
 
@@ -148,7 +148,7 @@ export class Writer {
         }
         break;
       case 'damaged':
-        this.refuse(damaged(path, error));
+        this.refuse(damaged(path, (error as Error).message, error));
         break;
       case 'unavailable':
         this.#isSuspect = true;
@@ -169,12 +169,4 @@ export class Writer {
       return false;
     }
   }
-}
-
-function damaged(path: string, cause: unknown): StoreUnavailableError {
-  const words = cause instanceof Error ? cause.message : String(cause);
-  return new StoreUnavailableError(
-    `the store is damaged: ${words}. Stop the servers that use it, and move it away or restore it (${path})`,
-    { cause },
-  );
 }

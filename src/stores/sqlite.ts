@@ -1,25 +1,24 @@
-import { randomInt } from 'node:crypto';
 import { resolve } from 'node:path';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { InvalidCursorError, OptionError, StoreUnavailableError } from '../errors.ts';
 import { SteadyClock } from '../tasks/clock.ts';
 import type { Log } from '../tasks/log.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
+import { Checker } from './sqlite-checker.ts';
 import type { Connection } from './sqlite-connection.ts';
-import { loadDriver, type SqliteRow } from './sqlite-driver.ts';
-import { faultOf, unavailable } from './sqlite-errors.ts';
-import { CALL_VERSION, LARGE_CALL, LARGE_RESULT, getPart, pack, putPart, unpack } from './sqlite-large.ts';
+import { loadDriver } from './sqlite-driver.ts';
+import { damaged, faultOf } from './sqlite-errors.ts';
+import { LargeValues } from './sqlite-large.ts';
 import { openFile, type Synchronous } from './sqlite-open.ts';
+import { Reader } from './sqlite-reader.ts';
 import * as rows from './sqlite-rows.ts';
 import { SqliteShared } from './sqlite-shared.ts';
 import { Space } from './sqlite-space.ts';
 import { Writer } from './sqlite-writer.ts';
 
-const VERSIONS = 2 ** 47;
 /** How many rows are read at once. */
 const SLICE = 50;
-const LONGEST_LOCK_MS = 5000;
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 export interface SqliteStoreOptions {
@@ -46,8 +45,11 @@ export class SqliteStore implements TaskStore {
   readonly clock: SteadyClock;
   readonly shared: SqliteShared;
   readonly #connection: Connection;
+  readonly #reader: Reader;
   readonly #writer: Writer;
+  readonly #large: LargeValues;
   readonly #space: Space;
+  #checker: Checker | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -60,30 +62,31 @@ export class SqliteStore implements TaskStore {
     checkOptions(options);
     const { synchronous = 'full', maxStoreMb = 1024, leaseMs = 30_000, log = SILENT } = options;
     const driver = await loadDriver();
-    const { connection } = await openFile(driver, resolve(options.path), synchronous);
-    return new SqliteStore(connection, { maxStoreMb, leaseMs, log });
+    const { connection, isChecked } = await openFile(driver, resolve(options.path), synchronous);
+    const store = new SqliteStore(connection, { maxStoreMb, leaseMs, log });
+    if (!isChecked) store.#check(log);
+    return store;
   }
 
   private constructor(connection: Connection, options: { maxStoreMb: number; leaseMs: number; log: Log }) {
     this.#connection = connection;
     const kept = Number(connection.value("SELECT value FROM meta WHERE name = 'clock_offset_ms'") ?? 0);
     this.clock = new SteadyClock(kept);
+    this.#reader = new Reader(connection);
     this.#writer = new Writer(connection, offsetKeeper(this.clock, kept));
+    this.#large = new LargeValues(this.#reader, this.#writer);
     this.#space = new Space(this.#writer, connection, options);
     this.shared = new SqliteShared(this.#writer, connection, {
       ...options,
-      whole: (row) => this.#whole(row),
+      whole: (row) => this.#large.whole(row),
     });
   }
 
   async create(task: Task): Promise<void> {
     const { taskId, owner, idempotencyKey, state } = task;
     const me = isTerminal(task) ? null : await this.shared.self();
-    const call = JSON.stringify(task.call);
-    const parts = call.length > LARGE_CALL ? await pack(call) : undefined;
-    const kept = parts
-      ? rows.callOf(rows.smallCall(task.call), { version: CALL_VERSION, parts: parts.length })
-      : rows.callOf(task.call);
+    const large = await this.#large.packCall(task);
+    const call = rows.callOf(task.call, large?.beside);
     const values = [
       rows.key(taskId),
       rows.key(owner),
@@ -93,18 +96,16 @@ export class SqliteStore implements TaskStore {
       rows.whole(task.expiresAt),
       rows.endedAt(task),
       rows.recordOf(task),
-      kept,
-      task.outcome?.type === 'result' ? JSON.stringify(task.outcome.result) : null,
+      call,
+      rows.resultOf(task),
     ];
     try {
       await this.#writer.write(
         (connection) => {
           const row = connection.get(INSERT, ...values)!;
-          parts?.forEach((bytes, part) =>
-            putPart(connection, { task: row['sequence']!, version: CALL_VERSION, part }, bytes),
-          );
+          large?.put(connection, row['sequence']!);
         },
-        parts === undefined ? call.length : size(parts),
+        call.length + (large?.bytes ?? 0),
       );
     } catch (error) {
       if (faultOf(error) !== 'constraint') throw error;
@@ -114,44 +115,44 @@ export class SqliteStore implements TaskStore {
   }
 
   async replace(from: Task['state'], task: Task): Promise<boolean> {
+    // Who this server is now: once its tasks were taken over, it is another.
     const me = await this.shared.self();
-    const { outcome } = task;
-    const result = outcome?.type === 'result' ? JSON.stringify(outcome.result) : null;
-    const beside =
-      result !== null && result.length > LARGE_RESULT
-        ? await this.#putBeside({ from, taskId: task.taskId, me }, result)
-        : undefined;
-    if (beside === null) return false;
+    const beside = await this.#large.putResult(from, task, me);
+    if (beside === false) return false;
+    const record = rows.recordOf(task, beside);
+    const result = rows.resultOf(task, beside);
     const values = [
       task.state,
       isTerminal(task) ? null : me,
       rows.whole(task.expiresAt),
       rows.endedAt(task),
-      rows.recordOf(task, beside),
-      beside === undefined ? result : null,
+      record,
+      result,
       rows.key(task.taskId),
       from,
       me,
     ];
-    const bytes = beside === undefined ? (result?.length ?? 0) : 0;
-    const changed = await this.#writer.write((connection) => connection.run(UPDATE, ...values), bytes);
+    const changed = await this.#writer.write(
+      (connection) => connection.run(UPDATE, ...values),
+      record.length + (result?.length ?? 0),
+    );
     this.#space.look();
     return changed > 0;
   }
 
   async get(taskId: string): Promise<Task | undefined> {
-    const row = await this.#read((connection) =>
+    const row = await this.#reader.read((connection) =>
       connection.get(`${SELECT} WHERE task_id = ?`, rows.key(taskId)),
     );
-    return row && this.#whole(row);
+    return row && this.#large.whole(row);
   }
 
   async findByKey(owner: string, idempotencyKey: string): Promise<Task | undefined> {
     const where = 'WHERE owner = ? AND idempotency_key = ? ORDER BY sequence DESC LIMIT 1';
-    const row = await this.#read((connection) =>
+    const row = await this.#reader.read((connection) =>
       connection.get(`${SELECT} ${where}`, rows.key(owner), rows.key(idempotencyKey)),
     );
-    return row && this.#whole(row);
+    return row && this.#large.whole(row);
   }
 
   /** Leaves out results, and the arguments of large calls. */
@@ -160,7 +161,9 @@ export class SqliteStore implements TaskStore {
     const tasks: Task[] = [];
     for (;;) {
       const wanted = Math.min(limit - tasks.length, SLICE) + 1;
-      const found = await this.#read((connection) => connection.all(LIST, rows.key(owner), after, wanted));
+      const found = await this.#reader.read((connection) =>
+        connection.all(LIST, rows.key(owner), after, wanted),
+      );
       const page = found.slice(0, wanted - 1).map(rows.readRow);
       tasks.push(...page.map(({ task }) => task));
       after = page.at(-1)?.sequence ?? after;
@@ -176,13 +179,15 @@ export class SqliteStore implements TaskStore {
   }
 
   async nextExpiry(): Promise<number | undefined> {
-    const next = await this.#read((connection) => this.#space.nextExpiry(connection, this.shared.id));
+    const next = await this.#reader.read((connection) => this.#space.nextExpiry(connection, this.shared.id));
     return next;
   }
 
   async size(): Promise<number> {
     return Number(
-      await this.#read((connection) => connection.value("SELECT value FROM meta WHERE name = 'tasks'")),
+      await this.#reader.read((connection) =>
+        connection.value("SELECT value FROM meta WHERE name = 'tasks'"),
+      ),
     );
   }
 
@@ -192,7 +197,17 @@ export class SqliteStore implements TaskStore {
     return this.#closing;
   }
 
+  #check(log: Log): void {
+    const { path } = this.#connection;
+    this.#checker = new Checker(path, log, (found) => {
+      const error = damaged(path, found);
+      log.error({ err: error, path }, 'the store is damaged and takes nothing more');
+      this.#writer.refuse(error);
+    });
+  }
+
   async #close(): Promise<void> {
+    await this.#checker?.stop();
     this.#space.close();
     await this.shared.close();
     await this.#writer.idle();
@@ -200,74 +215,9 @@ export class SqliteStore implements TaskStore {
     this.#connection.close();
   }
 
-  /** Reads, however long another process has the file to itself. */
-  async #read<T>(read: (connection: Connection) => T): Promise<T> {
-    const longest = performance.now() + LONGEST_LOCK_MS;
-    for (;;) {
-      try {
-        return read(this.#connection);
-      } catch (error) {
-        if (faultOf(error) === 'statement') throw error;
-        if (faultOf(error) !== 'busy' || performance.now() > longest)
-          throw unavailable(this.#connection.path, error);
-      }
-      await setTimeout(1 + Math.random() * 4);
-    }
-  }
-
-  /** The task of a row, with what is kept beside it; undefined where that is gone by now. */
-  async #whole(row: SqliteRow): Promise<Task | undefined> {
-    const { sequence, task, call, result } = rows.readRow(row);
-    if (call === undefined && result === undefined) return task;
-    const [wholeCall, wholeResult] = [
-      call && (await this.#readBeside(sequence, call)),
-      result && (await this.#readBeside(sequence, result)),
-    ];
-    if (wholeCall === null || wholeResult === null) return undefined;
-    return {
-      ...task,
-      ...(wholeCall !== undefined && { call: wholeCall as Task['call'] }),
-      ...(task.outcome?.type === 'result' &&
-        wholeResult !== undefined && {
-          outcome: { ...task.outcome, result: wholeResult as Record<string, unknown> },
-        }),
-    };
-  }
-
-  /** Null where it is gone by now. */
-  async #readBeside(sequence: number, { version, parts }: rows.Beside): Promise<unknown> {
-    const read: Uint8Array[] = [];
-    for (let part = 0; part < parts; part++) {
-      const bytes = await this.#read((connection) => getPart(connection, sequence, version, part));
-      if (bytes === undefined) return null;
-      read.push(bytes);
-      await setImmediate();
-    }
-    return JSON.parse(await unpack(read));
-  }
-
-  /** Keeps a result beside the row of a task that is still in that state and this server's; null where it is not. */
-  async #putBeside(
-    { from, taskId, me }: { from: Task['state']; taskId: string; me: number },
-    result: string,
-  ): Promise<rows.Beside | null> {
-    const version = randomInt(CALL_VERSION + 1, VERSIONS);
-    const parts = await pack(result);
-    const own = 'SELECT sequence FROM tasks WHERE task_id = ? AND state = ? AND instance = ?';
-    for (const [part, bytes] of parts.entries()) {
-      const isKept = await this.#writer.write((connection) => {
-        const row = connection.get(own, rows.key(taskId), from, me);
-        if (row !== undefined) putPart(connection, { task: row['sequence']!, version, part }, bytes);
-        return row !== undefined;
-      }, bytes.length);
-      if (!isKept) return null;
-    }
-    return { version, parts: parts.length };
-  }
-
   async #decode(cursor: string): Promise<number> {
     const sequence = Number(/^s(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString())?.[1]);
-    const last = await this.#read((connection) =>
+    const last = await this.#reader.read((connection) =>
       connection.value("SELECT seq FROM sqlite_sequence WHERE name = 'tasks'"),
     );
     if (!(sequence >= 1 && sequence <= Number(last)) || encode(sequence) !== cursor)
@@ -293,10 +243,6 @@ function offsetKeeper(clock: SteadyClock, kept: number): (connection: Connection
     connection.run("INSERT OR REPLACE INTO meta VALUES ('clock_offset_ms', ?)", Math.round(offsetMs));
     kept = offsetMs;
   };
-}
-
-function size(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function encode(sequence: number): string {

@@ -11,7 +11,8 @@ export interface Attempt {
 
 /**
  * How a run came to its outcome, where another might come to a better one. `failed`: the tool threw something that
- * its `retry` does not rule out, ran out of time or took its thread along. `interrupted`: its process ended.
+ * its `retry` does not rule out, ran out of time or took its thread along. `interrupted`: its process ended, or the
+ * thread that it shared with another run which took it along.
  */
 export type Repeatable = 'failed' | 'interrupted';
 
