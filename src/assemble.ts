@@ -39,6 +39,7 @@ export async function assemble(
   ]);
   const { store: wanted } = options;
   const store = typeof wanted === 'function' ? await wanted() : (wanted ?? new MemoryStore());
+  let close = () => store.close();
   try {
     const runner = new ThreadPool({
       place: { ...place, env: environment([...env, ...named]) },
@@ -69,11 +70,12 @@ export async function assemble(
       maxQueuedPerOwner: options.maxQueuedPerOwner ?? 100_000,
       maxRunningPerOwner: options.maxRunningPerOwner ?? Infinity,
     });
+    close = () => engine.close(0);
     await engine.recover();
     const taskTools = TaskTools && new TaskTools({ ...shared, engine, toolbox });
     return { engine, toolbox, taskTools };
   } catch (error) {
-    if (typeof wanted === 'function') await store.close();
+    await close();
     throw error;
   }
 }

@@ -10,17 +10,20 @@ const DAY_MS = 24 * HOUR_MS;
 /** Of a value that is printed among others. */
 const LONGEST = 500;
 
+/** Said of a task that has not ended, and has no server. */
+const LEFT = 'the next server takes it over';
+
 /** The table of `tasks list`. */
-export function rowsOf(tasks: readonly Task[], width: number | undefined): string[] {
+export function rowsOf(found: readonly KeptTask[], width: number | undefined): string[] {
   const now = Date.now();
-  const rows = tasks.map((task) => [
+  const rows = found.map(({ task, server }) => [
     task.taskId,
     task.call.tool,
     task.owner,
     task.state,
     timeOf(now - task.createdAt),
     task.attempt?.toString(),
-    task.statusMessage,
+    isLeft({ task, server }) ? LEFT : task.statusMessage,
   ]);
   return table([['ID', 'TOOL', 'OWNER', 'STATUS', 'AGE', 'ATTEMPT', 'MESSAGE'], ...rows], width);
 }
@@ -42,8 +45,8 @@ export function factsOf(kept: KeptTask): string[] {
     started: at(task.startedAt),
     ended: at(task.endedAt),
     expires: at(task.expiresAt),
-    attempt: task.attempt && (call.retry ? `${task.attempt} of ${call.retry.attempts}` : task.attempt),
-    interrupted: interruptions > 0 ? `${interruptions} times` : undefined,
+    attempt: attemptOf(task),
+    interrupted: interruptions > 0 ? `${interruptions} ${interruptions === 1 ? 'time' : 'times'}` : undefined,
     'time limit': call.timeoutMs && timeOf(call.timeoutMs),
     idempotent: call.idempotent ? 'yes' : undefined,
     server: serverOf(kept),
@@ -63,7 +66,7 @@ export function factsOf(kept: KeptTask): string[] {
 
 /** A task as `tasks list --json` has it. Times are ISO 8601, and durations milliseconds. */
 export function summaryOf(task: Task): Record<string, unknown> {
-  const { taskId, owner, call, state, statusMessage, attempt, interruptions, ttlMs } = task;
+  const { taskId, owner, call, state, statusMessage, attempt, failures, interruptions, ttlMs } = task;
   return {
     taskId,
     tool: call.tool,
@@ -77,6 +80,7 @@ export function summaryOf(task: Task): Record<string, unknown> {
     expiresAt: iso(task.expiresAt),
     ttlMs,
     attempt,
+    failures,
     interruptions,
   };
 }
@@ -118,8 +122,19 @@ function short(value: unknown): string {
   return json.length > LONGEST ? `${json.slice(0, LONGEST)}… (${json.length} characters)` : json;
 }
 
+/** Runs that were interrupted do not count against the attempts of the call. */
+function attemptOf({ call: { retry }, attempt, failures = 0 }: Task): string | undefined {
+  if (attempt === undefined) return undefined;
+  return retry === undefined ? String(attempt) : `${attempt} of ${attempt - 1 + retry.attempts - failures}`;
+}
+
+function isLeft({ task, server }: KeptTask): boolean {
+  return task.outcome === undefined && (server === undefined || server.gone);
+}
+
 function serverOf({ task, server }: KeptTask): string | undefined {
   if (task.outcome !== undefined) return undefined;
-  if (server === undefined) return 'none: the next that starts takes it over';
-  return `process ${server.pid}${server.gone ? ', which has gone: the next that starts takes it over' : ''}`;
+  const { pid } = server ?? {};
+  if (!isLeft({ task, server })) return `process ${pid}`;
+  return pid === undefined ? `none: ${LEFT}` : `process ${pid}, which has gone: ${LEFT}`;
 }

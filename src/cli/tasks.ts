@@ -66,9 +66,8 @@ async function list({ status, owner, limit, json, ...where }: ListFlags): Promis
   await onStore(where, async (store) => {
     const found = store.list({ states: status, owner, limit: limit + 1 });
     const tasks = found.slice(0, limit);
-    if (json) return print(tasks.map((task) => JSON.stringify(summaryOf(task))));
-    if (tasks.length === 0) return print(['No tasks']);
-    await print(rowsOf(tasks, process.stdout.columns));
+    if (json) await print(tasks.map(({ task }) => JSON.stringify(summaryOf(task))));
+    else await print(tasks.length > 0 ? rowsOf(tasks, process.stdout.columns) : ['No tasks']);
     if (found.length > limit) console.error(`There are more: --limit ${limit * 10} shows more of them`);
   });
 }

@@ -18,8 +18,8 @@ export async function serveStdio(served: Starting, drainMs: number): Promise<voi
   const transport = new StdioTransport(process.stdin, process.stdout);
   const left = new Promise<void>((resolve) => {
     process.stdin.once('end', resolve).once('close', resolve);
-    // The client has gone while we wrote.
-    process.stdout.once('error', resolve);
+    // The client has gone while we wrote. Each further write fails, too: standard output is never destroyed.
+    process.stdout.on('error', resolve);
   });
   const stopped = Promise.race([left, toldToStop()]);
   try {

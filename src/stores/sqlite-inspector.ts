@@ -30,7 +30,7 @@ const PAUSE_MS = 5;
 export interface KeptTask {
   readonly task: Task;
   /** Which server it is left to, where it has not ended; undefined where that is the next one. */
-  readonly server?: { readonly pid: number; readonly gone: boolean };
+  readonly server: { readonly pid: number; readonly gone: boolean } | undefined;
 }
 
 export interface TaskFilter {
@@ -75,7 +75,7 @@ export class SqliteInspector {
   }
 
   /** The newest tasks first, without what their tools were given and gave. */
-  list({ states, owner, limit }: TaskFilter): Task[] {
+  list({ states, owner, limit }: TaskFilter): KeptTask[] {
     const conditions = ['expires_at > ?'];
     const values: SqliteValue[] = [this.#now()];
     if (states !== undefined) {
@@ -87,9 +87,10 @@ export class SqliteInspector {
       values.push(key(owner));
     }
     const where = conditions.join(' AND ');
-    return this.#connection
-      .all(`SELECT ${COLUMNS} FROM tasks WHERE ${where} ORDER BY sequence DESC LIMIT ?`, ...values, limit)
-      .map((row) => readRow(row).task);
+    const newest = `SELECT ${COLUMNS}, instance FROM tasks WHERE ${where} ORDER BY sequence DESC LIMIT ?`;
+    return this.#connection.all(newest, ...values, limit).map((row) => {
+      return { task: readRow(row).task, server: this.#serverOf(row) };
+    });
   }
 
   /** All of a task; undefined where there is none, or it has expired. */
@@ -112,7 +113,7 @@ export class SqliteInspector {
         ...(call && { call: (await unpack(call)) as Call }),
         ...(result && outcome && { outcome: { ...outcome, result: await unpack(result) } as Outcome }),
       },
-      ...(server && { server }),
+      server,
     };
   }
 

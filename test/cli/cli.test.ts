@@ -213,6 +213,26 @@ describe('mcp-taskpool', () => {
     expect(stdout).toContain('"id":300}');
   });
 
+  it('drains, and ends with 0, when nobody reads what it answers any more', async () => {
+    const folder = await folderWith({
+      'report.js': toolSource(
+        `workload: 'io', run: async (_, { progress }) => {
+          for (let n = 0; n < 20; n++) { progress(n); await new Promise((resolve) => setTimeout(resolve, 60)); }
+          writeFileSync(new URL('reported', import.meta.url), '');
+        }`,
+        "import { writeFileSync } from 'node:fs';",
+      ),
+    });
+    const server = await serve(folder);
+    server.say(INITIALIZE);
+    const params = { name: 'report', task: {}, _meta: { progressToken: 'p' } };
+    server.say({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+    await server.said('notifications/progress');
+    server.child.stdout.destroy();
+    expect(await server.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(existsSync(join(folder, 'reported'))).toBe(true);
+  });
+
   it('ends with 0 when its input ends', async () => {
     const folder = await folderWith({ 'a.js': toolSource('') });
     const server = await serve(folder);
