@@ -77,6 +77,15 @@ export class StoreUnavailableError extends ProtocolError {
   }
 }
 
+/** Another task of the owner, which has not expired, has this idempotency key already. */
+export class KeyTakenError extends Error {
+  override readonly name = 'KeyTakenError';
+
+  constructor() {
+    super('The idempotency key is taken');
+  }
+}
+
 /** The file of a store cannot be used: the message has its path, and what to do. Nothing in the file was changed. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';

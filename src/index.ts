@@ -8,6 +8,7 @@ export {
   ErrorCode,
   InvalidCursorError,
   KeyReusedError,
+  KeyTakenError,
   OptionError,
   ProtocolError,
   RefusedError,

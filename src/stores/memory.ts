@@ -1,4 +1,4 @@
-import { InvalidCursorError } from '../errors.ts';
+import { InvalidCursorError, KeyTakenError } from '../errors.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
 import { SteadyClock } from '../tasks/clock.ts';
 import type { Task } from '../tasks/task.ts';
@@ -23,6 +23,9 @@ export class MemoryStore implements TaskStore {
 
   async create(task: Task): Promise<void> {
     if (this.#rows.has(task.taskId)) throw new Error(`task ${task.taskId} exists`);
+    const { owner, idempotencyKey: key } = task;
+    const keyed = key === undefined ? undefined : this.#keys.get(keyOf(owner, key));
+    if (keyed !== undefined && keyed.task.expiresAt > this.clock.now()) throw new KeyTakenError();
     const row: Row = { task, sequence: ++this.#sequence };
     this.#rows.set(task.taskId, row);
     const own = this.#owners.get(task.owner);

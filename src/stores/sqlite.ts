@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { InvalidCursorError, OptionError, StoreUnavailableError } from '../errors.ts';
+import { InvalidCursorError, OptionError, StoreUnavailableError, KeyTakenError } from '../errors.ts';
 import { SteadyClock } from '../tasks/clock.ts';
 import type { Log } from '../tasks/log.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
@@ -89,10 +89,10 @@ export class SqliteStore implements TaskStore {
     const call = rows.callOf(task.call, large?.beside);
     const bytes = call.length + (large?.bytes ?? 0);
     this.#space.checkDisk(bytes);
+    const keyed = [rows.key(owner), idempotencyKey === undefined ? null : rows.key(idempotencyKey)];
     const values = [
       rows.key(taskId),
-      rows.key(owner),
-      idempotencyKey === undefined ? null : rows.key(idempotencyKey),
+      ...keyed,
       state,
       me,
       rows.whole(task.expiresAt),
@@ -101,15 +101,18 @@ export class SqliteStore implements TaskStore {
       call,
       rows.resultOf(task),
     ];
+    let isKept: boolean;
     try {
-      await this.#writer.write((connection) => {
-        const row = connection.get(INSERT, ...values)!;
-        large?.put(connection, row['sequence']!);
+      isKept = await this.#writer.write((connection) => {
+        const row = connection.get(INSERT, ...values, ...keyed, this.clock.now());
+        if (row !== undefined) large?.put(connection, row['sequence']!);
+        return row !== undefined;
       }, bytes);
     } catch (error) {
       if (faultOf(error) !== 'constraint') throw error;
       throw new Error(`task ${taskId} exists`, { cause: error });
     }
+    if (!isKept) throw new KeyTakenError();
     this.#space.look();
   }
 
@@ -227,7 +230,9 @@ export class SqliteStore implements TaskStore {
 
 const INSERT =
   'INSERT INTO tasks (task_id, owner, idempotency_key, state, instance, expires_at, ended_at, record, call, result) ' +
-  'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING sequence';
+  'SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? ' +
+  // NULL is the same as nothing.
+  'WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE owner = ? AND idempotency_key = ? AND expires_at > ?) RETURNING sequence';
 const UPDATE =
   'UPDATE tasks SET state = ?, instance = ?, expires_at = ?, ended_at = ?, record = ?, result = ? ' +
   'WHERE task_id = ? AND state = ? AND instance = ?';

@@ -120,9 +120,11 @@ export function viewOf(
     const before = ahead(task);
     return before === undefined ? { task } : { task, ahead: before };
   }
+  // What is not kept yet would not be asked any more after a crash.
+  const asked = questions.filter(({ key }) => task.asked?.some((entry) => entry.key === key));
   return {
     task,
     ...(progress !== undefined && { progress }),
-    ...(questions.length > 0 && { questions }),
+    ...(asked.length > 0 && { questions: asked }),
   };
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { KeyReusedError } from '../errors.ts';
+import { KeyReusedError, KeyTakenError } from '../errors.ts';
 import type { Call, Task } from './task.ts';
 
 /**
@@ -27,8 +27,16 @@ export class Once {
     const make = async () => {
       const known = await find();
       if (known !== undefined) return known;
-      isNew = true;
-      return create();
+      try {
+        const task = await create();
+        isNew = true;
+        return task;
+      } catch (error) {
+        // Another server of the same store was first.
+        const other = error instanceof KeyTakenError ? await find() : undefined;
+        if (other === undefined) throw error;
+        return other;
+      }
     };
     const made = pending ?? make();
     if (pending === undefined) {

@@ -22,6 +22,7 @@ export interface TaskStore {
   readonly shared?: SharedStore;
   /**
    * Resolves once the record is kept. Rejects, and keeps nothing, where it cannot be.
+   * @throws {KeyTakenError} when another task of the owner, which has not expired, has its idempotency key
    * @throws {StoreUnavailableError} when that is likely to pass: the disk is full, say
    */
   create(task: Task): Promise<void>;

@@ -12,7 +12,7 @@ interface End {
   signal: NodeJS.Signals | null;
 }
 
-/** `mcp-taskpool serve` as a child process, of whose standard output every line is looked at. */
+/** `mcp-taskpool serve`, or another server, as a child process, of whose standard output every line is looked at. */
 export class ChildTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
@@ -26,8 +26,13 @@ export class ChildTransport implements Transport {
   /** The line that has not ended yet, in pieces. */
   #rest: string[] = [];
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, [CLI, 'serve', '--store', 'memory', ...args], {
+  /** @param script the server, and what comes before the arguments */
+  constructor(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    script: readonly string[] = [CLI, 'serve', '--store', 'memory'],
+  ) {
+    this.#child = spawn(process.execPath, [...script, ...args], {
       env: { ...process.env, ...environment },
       stdio: 'pipe',
     });
@@ -48,6 +53,10 @@ export class ChildTransport implements Transport {
 
   get stderr(): string {
     return Buffer.concat(this.#stderr).toString();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   async start(): Promise<void> {}
