@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Benchmark, Report } from './benchmark.ts';
 import { CLI, TOOLS } from './places.ts';
 import { median, rounded } from './statistics.ts';
 
 const SDK_SERVER = fileURLToPath(new URL('./sdk-server.js', import.meta.url));
-
-const OURS = [CLI, 'serve', '--tools', TOOLS, '--store', 'memory'];
 
 const INITIALIZE = {
   jsonrpc: '2.0',
@@ -23,9 +24,12 @@ export const start = {
   name: 'start',
   title: 'From the start of the process to its answers, over stdio',
   async run(short): Promise<Report> {
+    const folder = await mkdtemp(join(tmpdir(), 'mcp-taskpool-'));
+    // As users have it, but for the place: the tasks in a file, which from the second round on is there.
+    const ours = [CLI, 'serve', '--tools', TOOLS, '--store', `sqlite:${join(folder, 'tasks.db')}`];
     const servers = new Map<string, { args: readonly string[]; first: number[]; list: number[] }>([
       ['SDK, one tool', { args: [SDK_SERVER], first: [], list: [] }],
-      ['this server, the example tools', { args: OURS, first: [], list: [] }],
+      ['this server, the example tools', { args: ours, first: [], list: [] }],
     ]);
     for (let round = 0; round < (short ? 1 : 15); round++) {
       for (const { args, first, list } of servers.values()) {
@@ -34,8 +38,9 @@ export const start = {
         list.push(took.list);
       }
     }
-    const [sdk, ours] = [...servers.values()];
-    const ratio = median(ours!.first.map((value, round) => value / sdk!.first[round]!));
+    await rm(folder, { recursive: true });
+    const [sdk, own] = [...servers.values()];
+    const ratio = median(own!.first.map((value, round) => value / sdk!.first[round]!));
     return {
       rows: [...servers].map(([what, { first, list }]) => ({
         what,
