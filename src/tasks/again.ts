@@ -18,9 +18,12 @@ export function after(task: Task, outcome: Outcome, how: Repeatable): Again | Ou
   return how === 'failed' ? afterFailure(task, outcome) : afterInterruption(task, outcome);
 }
 
+/** How a task ends that its server leaves behind in its run. */
+export const SERVER_STOPPED = interrupted('the server stopped while the task was running');
+
 /** What comes after a run whose server has gone. */
 export function afterServerEnd(task: Task): Again | Outcome {
-  return afterInterruption(task, interrupted('the server stopped while the task was running'));
+  return afterInterruption(task, SERVER_STOPPED);
 }
 
 /** What comes after the last answer to a task whose run has ended meanwhile. */
@@ -33,10 +36,10 @@ export function afterWaiting({ call, attempt = 0, failures = 0 }: Task): Again {
 export function afterClosing(task: Task): Again | undefined {
   const { idempotent, retry } = task.call;
   if (!idempotent && retry === undefined) return undefined;
-  const why = 'interrupted: the server stopped while the task was running';
+  const { attempt = 0, failures = 0 } = task;
   return {
     pauseMs: 0,
-    change: { statusMessage: words(task.call, task.attempt ?? 0, task.failures ?? 0, why) },
+    change: { statusMessage: words(task.call, attempt, failures, SERVER_STOPPED.message) },
   };
 }
 

@@ -1,5 +1,5 @@
 import { ErrorCode, RefusedError, TaskEndedError, UnknownTaskError } from '../errors.ts';
-import { afterClosing } from './again.ts';
+import { SERVER_STOPPED, afterClosing } from './again.ts';
 import { Elsewhere } from './elsewhere.ts';
 import { Lifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { isVisible, observe, unobserve, untilEnded, type Live } from './live.ts';
@@ -278,17 +278,19 @@ export class Engine {
   /** Leaves a task to the next server where that may go on with it, and fails it where not. */
   #interrupt(live: Live): void {
     const { task, kept } = live;
-    const why = 'the server is closing';
-    const fail = () =>
-      this.#lifecycle.end(live, { type: 'error', code: ErrorCode.refused, message: `interrupted: ${why}` });
-    if (!kept || this.#options.store.shared === undefined) return void fail();
+    if (!kept || this.#options.store.shared === undefined) {
+      const message = 'interrupted: the server is closing';
+      this.#lifecycle.end(live, { type: 'error', code: ErrorCode.refused, message });
+      return;
+    }
     const later = new RefusedError(
       `The server is closing: task ${task.taskId} goes on when it is started again`,
     );
     if (task.state !== 'running') return this.#lifecycle.leave(live, later);
     // Where its start has been written, and no more, it is as if it had not.
     const again = live.run === undefined ? { pauseMs: 0, change: {} } : afterClosing(task);
-    if (again === undefined) fail();
+    // Who asks the next server for it should not find one that is closing.
+    if (again === undefined) this.#lifecycle.end(live, SERVER_STOPPED);
     else this.#lifecycle.leave(live, later, again);
   }
 

@@ -2,7 +2,6 @@ import type { Fields } from './caller.ts';
 import { differenceOf, nameOf, type Entry, type Ledger } from './ledger.ts';
 
 const INTERRUPTED = /^interrupted: the server stopped while the task was running$/;
-const CLOSING = /^interrupted: the server is closing$/;
 const INTERRUPTED_TWICE = /^interrupted: .* 2 times, and is not tried again/;
 const TOOLS_GONE = /did not finish: the tools' process/;
 const INTERNAL_ERROR = -32603;
@@ -34,8 +33,7 @@ export function judge(ledger: Ledger, entry: Entry): void {
   }
   const { code, message = '' } = said.error ?? {};
   const { isSafe = false } = entry.kind;
-  const isClosing = CLOSING.test(message) && since.stops > 0;
-  if (code !== INTERNAL_ERROR && !isClosing) return wrong('failed in a way that nobody expects');
+  if (code !== INTERNAL_ERROR) return wrong('failed in a way that nobody expects');
   if (INTERRUPTED_TWICE.test(message)) {
     figures.interruptedTwice++;
     if (!isSafe || since.fronts + since.tools < 2) wrong('was not interrupted twice');
@@ -44,7 +42,6 @@ export function judge(ledger: Ledger, entry: Entry): void {
   figures.interrupted++;
   if (isSafe) return wrong('may be run again, and was not');
   const isExplained =
-    isClosing ||
     (INTERRUPTED.test(message) && since.fronts + since.stops > 0) ||
     (TOOLS_GONE.test(message) && since.tools > 0);
   if (!isExplained) return wrong('was interrupted by nothing');
