@@ -14,7 +14,9 @@ export default async function setup(): Promise<() => Promise<void>> {
     const files = await readdir(home, { recursive: true });
     await rm(home, { recursive: true, force: true });
     const stores = files.filter((file) => file.endsWith('.db'));
-    if (stores.length > 0)
-      throw new Error(`tests have kept tasks in the default place: ${stores.join(', ')}`);
+    if (stores.length === 0) return;
+    // What is thrown here is printed, and no more.
+    process.exitCode = 1;
+    throw new Error(`tests have kept tasks in the default place: ${stores.join(', ')}`);
   };
 }
