@@ -15,11 +15,14 @@ export class Connection {
   #database: SqliteDatabase;
   readonly #statements = new Map<string, SqliteStatement>();
 
+  readonly #readOnly: boolean;
+
   /** @param settings PRAGMAs of a connection */
-  constructor(driver: SqliteDriver, path: string, settings: string) {
+  constructor(driver: SqliteDriver, path: string, settings: string, { readOnly = false } = {}) {
     this.driver = driver;
     this.path = path;
     this.#settings = settings;
+    this.#readOnly = readOnly;
     this.#database = this.#open();
   }
 
@@ -70,7 +73,7 @@ export class Connection {
   }
 
   #open(): SqliteDatabase {
-    const database = new this.driver.DatabaseSync(this.path);
+    const database = new this.driver.DatabaseSync(this.path, { readOnly: this.#readOnly });
     try {
       database.exec(this.#settings);
       return database;
