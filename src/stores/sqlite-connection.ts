@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { misplaced } from './sqlite-errors.ts';
 import type {
   SqliteDatabase,
   SqliteDriver,
@@ -16,6 +18,7 @@ export class Connection {
   readonly #statements = new Map<string, SqliteStatement>();
 
   readonly #readOnly: boolean;
+  readonly #file: string | undefined;
 
   /** @param settings PRAGMAs of a connection */
   constructor(driver: SqliteDriver, path: string, settings: string, { readOnly = false } = {}) {
@@ -24,6 +27,7 @@ export class Connection {
     this.#settings = settings;
     this.#readOnly = readOnly;
     this.#database = this.#open();
+    this.#file = fileAt(path);
   }
 
   exec(sql: string): void {
@@ -48,10 +52,16 @@ export class Connection {
     return Object.values(this.get(sql, ...parameters) ?? {})[0] ?? null;
   }
 
-  /** Opens it anew, after an error that the old handle may not get over. */
+  /** @throws {StoreUnavailableError} where its path names another file by now, or none: what is written would be lost with its own */
+  checkFile(): void {
+    if (fileAt(this.path) !== this.#file) throw misplaced(this.path);
+  }
+
+  /** Opens it anew, after an error that the old handle may not get over; which is kept where that fails, for it may still read. */
   reopen(): void {
+    const database = this.#open();
     this.close();
-    this.#database = this.#open();
+    this.#database = database;
   }
 
   /**
@@ -91,4 +101,10 @@ export class Connection {
     }
     return statement;
   }
+}
+
+/** Names a file, whatever it is called; undefined where there is none. */
+function fileAt(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found && `${found.dev} ${found.ino}`;
 }

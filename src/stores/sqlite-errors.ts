@@ -73,6 +73,13 @@ export function oneLine(found: string): string {
   return found.replaceAll(/\s+/g, ' ');
 }
 
+/** The error for whoever wants to write to a file that is not at its path any more. */
+export function misplaced(path: string): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `the store's file was moved, removed or replaced: put it back, or start the servers that use it anew (${path})`,
+  );
+}
+
 function words(error: unknown): string {
   switch ((error as { errcode: number }).errcode & 0xff) {
     case CODES.busy:
