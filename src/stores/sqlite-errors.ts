@@ -73,6 +73,10 @@ export function oneLine(found: string): string {
   return found.replaceAll(/\s+/g, ' ');
 }
 
+export function closed(): StoreUnavailableError {
+  return new StoreUnavailableError('the store is closed');
+}
+
 /** The error for whoever wants to write to a file that is not at its path any more. */
 export function misplaced(path: string): StoreUnavailableError {
   return new StoreUnavailableError(

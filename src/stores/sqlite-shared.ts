@@ -3,7 +3,7 @@ import type { Letter, SharedEvents, SharedStore } from '../tasks/store.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
-import { faultOf } from './sqlite-errors.ts';
+import { closed, faultOf } from './sqlite-errors.ts';
 import { Instances, abandoned, register, type Instance } from './sqlite-instances.ts';
 import { COLUMNS, key, textOf } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
@@ -62,6 +62,8 @@ export class SqliteShared implements SharedStore {
   /** Who this server is on the file, which it tells the others first. */
   self(): Promise<number> | number {
     if (this.#id !== undefined) return this.#id;
+    // It would stay there, and its tasks with it, for as long as this process lives.
+    if (this.#isClosed) return Promise.reject(closed());
     this.#registering ??= this.#register().finally(() => (this.#registering = undefined));
     return this.#registering;
   }
@@ -102,6 +104,7 @@ export class SqliteShared implements SharedStore {
   }
 
   watch(events: SharedEvents): void {
+    if (this.#isClosed) return;
     this.#events = events;
     this.#dataVersion = this.#connection.value('PRAGMA data_version');
     this.#watch = setInterval(() => this.#notice(), WATCH_MS);

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { InvalidCursorError, OptionError, StoreUnavailableError, KeyTakenError } from '../errors.ts';
+import { InvalidCursorError, KeyTakenError, OptionError } from '../errors.ts';
 import { SteadyClock } from '../tasks/clock.ts';
 import type { Log } from '../tasks/log.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
@@ -8,7 +8,7 @@ import { isTerminal, type Task } from '../tasks/task.ts';
 import { Checker } from './sqlite-checker.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { loadDriver } from './sqlite-driver.ts';
-import { damaged, faultOf } from './sqlite-errors.ts';
+import { closed, damaged, faultOf } from './sqlite-errors.ts';
 import { LargeValues } from './sqlite-large.ts';
 import { openFile, type Synchronous } from './sqlite-open.ts';
 import { Reader } from './sqlite-reader.ts';
@@ -213,7 +213,8 @@ export class SqliteStore implements TaskStore {
     this.#space.close();
     await this.shared.close();
     await this.#writer.idle();
-    this.#writer.refuse(new StoreUnavailableError('the store is closed'));
+    this.#writer.refuse(closed());
+    this.#reader.refuse(closed());
     this.#connection.finish();
   }
 
