@@ -26,7 +26,7 @@ const MINE =
 interface Options {
   readonly leaseMs: number;
   readonly log: Log;
-  readonly whole: (row: SqliteRow) => Promise<Task | undefined>;
+  readonly takenOver: (row: SqliteRow) => Promise<Task | undefined>;
 }
 
 /**
@@ -75,7 +75,7 @@ export class SqliteShared implements SharedStore {
       if (rows.length === 0) return [];
       const tasks: Task[] = [];
       for (const row of rows.sort((a, b) => Number(a['sequence']) - Number(b['sequence']))) {
-        const task = await this.#options.whole(row);
+        const task = await this.#options.takenOver(row);
         if (task !== undefined) tasks.push(task);
       }
       if (tasks.length > 0) return tasks;

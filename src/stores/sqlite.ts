@@ -78,7 +78,7 @@ export class SqliteStore implements TaskStore {
     this.#space = new Space(this.#writer, connection, options);
     this.shared = new SqliteShared(this.#writer, connection, {
       ...options,
-      whole: (row) => this.#large.whole(row),
+      takenOver: (row) => this.#large.takenOver(row),
     });
   }
 
@@ -119,27 +119,25 @@ export class SqliteStore implements TaskStore {
   async replace(from: Task['state'], task: Task): Promise<boolean> {
     // Who this server is now: once its tasks were taken over, it is another.
     const me = await this.shared.self();
-    const beside = await this.#large.putResult(from, task, me);
-    if (beside === false) return false;
-    const record = rows.recordOf(task, beside);
-    const result = rows.resultOf(task, beside);
-    const values = [
-      task.state,
-      isTerminal(task) ? null : me,
-      rows.whole(task.expiresAt),
-      rows.endedAt(task),
-      record,
-      result,
-      rows.key(task.taskId),
-      from,
-      me,
-    ];
-    const changed = await this.#writer.write(
-      (connection) => connection.run(UPDATE, ...values),
-      record.length + (result?.length ?? 0),
-    );
+    const isReplaced = await this.#large.withResult(from, task, me, async (beside) => {
+      const record = rows.recordOf(task, beside);
+      const result = rows.resultOf(task, beside);
+      const values = [
+        task.state,
+        isTerminal(task) ? null : me,
+        rows.whole(task.expiresAt),
+        rows.endedAt(task),
+        record,
+        result,
+        rows.key(task.taskId),
+        from,
+        me,
+      ];
+      const update = (connection: Connection) => connection.run(UPDATE, ...values) > 0;
+      return this.#writer.write(update, record.length + (result?.length ?? 0));
+    });
     this.#space.look();
-    return changed > 0;
+    return isReplaced;
   }
 
   async get(taskId: string): Promise<Task | undefined> {
