@@ -60,6 +60,14 @@ export function unreadable(path: string, error: unknown): StoreUnavailableError 
   });
 }
 
+/** What is kept of a task is not what was: its file has been damaged, in a way that SQLite does not see. */
+export class UnreadableTaskError extends StoreUnavailableError {
+  constructor(taskId: string, cause: unknown) {
+    const words = cause instanceof Error ? cause.message : String(cause);
+    super(`what the store has of task ${taskId} is damaged: ${words}`, { cause });
+  }
+}
+
 /** The error for whoever wants to write to a file that is damaged. */
 export function damaged(path: string, found: string, cause?: unknown): StoreUnavailableError {
   return new StoreUnavailableError(

@@ -5,6 +5,7 @@ import { isLarge } from './json-pieces.ts';
 import { pack, unpack } from './packed-json.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow, SqliteValue } from './sqlite-driver.ts';
+import { UnreadableTaskError } from './sqlite-errors.ts';
 import type { Reader } from './sqlite-reader.ts';
 import { key, readRow, type Beside } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
@@ -107,25 +108,36 @@ export class LargeValues {
     return this.whole(row);
   }
 
-  /** The task of a row, with what is kept beside it; undefined where that is gone by now. */
+  /**
+   * The task of a row, with what is kept beside it; undefined where that is gone by now.
+   * @throws {UnreadableTaskError} where it is not what was written
+   */
   async whole(row: SqliteRow): Promise<Task | undefined> {
     const { sequence, task, call, result } = readRow(row);
     if (call === undefined && result === undefined) return task;
     let whole = task;
     if (call !== undefined) {
-      const parts = await this.#parts(sequence, call);
-      if (parts === undefined) return undefined;
-      whole = { ...whole, call: (await unpack(parts)) as Task['call'] };
+      const value = await this.#value(task, sequence, call);
+      if (value === undefined) return undefined;
+      whole = { ...whole, call: value as Task['call'] };
     }
     if (result !== undefined && task.outcome?.type === 'result') {
-      const parts = await this.#parts(sequence, result);
-      if (parts === undefined) return undefined;
-      whole = {
-        ...whole,
-        outcome: { ...task.outcome, result: (await unpack(parts)) as Record<string, unknown> },
-      };
+      const value = await this.#value(task, sequence, result);
+      if (value === undefined) return undefined;
+      whole = { ...whole, outcome: { ...task.outcome, result: value as Record<string, unknown> } };
     }
     return whole;
+  }
+
+  /** Undefined where it is gone. */
+  async #value({ taskId }: Task, sequence: number, beside: Beside): Promise<unknown> {
+    const parts = await this.#parts(sequence, beside);
+    if (parts === undefined) return undefined;
+    try {
+      return await unpack(parts);
+    } catch (error) {
+      throw new UnreadableTaskError(taskId, error);
+    }
   }
 
   /** False where the task is not in that state, or not that server's, any more. */
