@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { misplaced } from './sqlite-errors.ts';
 import type {
   SqliteDatabase,
   SqliteDriver,
@@ -15,12 +17,17 @@ export class Connection {
   #database: SqliteDatabase;
   readonly #statements = new Map<string, SqliteStatement>();
 
+  readonly #readOnly: boolean;
+  readonly #file: string | undefined;
+
   /** @param settings PRAGMAs of a connection */
-  constructor(driver: SqliteDriver, path: string, settings: string) {
+  constructor(driver: SqliteDriver, path: string, settings: string, { readOnly = false } = {}) {
     this.driver = driver;
     this.path = path;
     this.#settings = settings;
+    this.#readOnly = readOnly;
     this.#database = this.#open();
+    this.#file = fileAt(path);
   }
 
   exec(sql: string): void {
@@ -45,10 +52,16 @@ export class Connection {
     return Object.values(this.get(sql, ...parameters) ?? {})[0] ?? null;
   }
 
-  /** Opens it anew, after an error that the old handle may not get over. */
+  /** @throws {StoreUnavailableError} where its path names another file by now, or none: what is written would be lost with its own */
+  checkFile(): void {
+    if (fileAt(this.path) !== this.#file) throw misplaced(this.path);
+  }
+
+  /** Opens it anew, after an error that the old handle may not get over; which is kept where that fails, for it may still read. */
   reopen(): void {
+    const database = this.#open();
     this.close();
-    this.#database = this.#open();
+    this.#database = database;
   }
 
   /**
@@ -70,7 +83,7 @@ export class Connection {
   }
 
   #open(): SqliteDatabase {
-    const database = new this.driver.DatabaseSync(this.path);
+    const database = new this.driver.DatabaseSync(this.path, { readOnly: this.#readOnly });
     try {
       database.exec(this.#settings);
       return database;
@@ -88,4 +101,10 @@ export class Connection {
     }
     return statement;
   }
+}
+
+/** Names a file, whatever it is called; undefined where there is none. */
+function fileAt(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found && `${found.dev} ${found.ino}`;
 }

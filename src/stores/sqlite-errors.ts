@@ -60,6 +60,14 @@ export function unreadable(path: string, error: unknown): StoreUnavailableError 
   });
 }
 
+/** What is kept of a task is not what was: its file has been damaged, in a way that SQLite does not see. */
+export class UnreadableTaskError extends StoreUnavailableError {
+  constructor(taskId: string, cause: unknown) {
+    const words = cause instanceof Error ? cause.message : String(cause);
+    super(`what the store has of task ${taskId} is damaged: ${words}`, { cause });
+  }
+}
+
 /** The error for whoever wants to write to a file that is damaged. */
 export function damaged(path: string, found: string, cause?: unknown): StoreUnavailableError {
   return new StoreUnavailableError(
@@ -71,6 +79,17 @@ export function damaged(path: string, found: string, cause?: unknown): StoreUnav
 /** SQLite's findings have several. */
 export function oneLine(found: string): string {
   return found.replaceAll(/\s+/g, ' ');
+}
+
+export function closed(): StoreUnavailableError {
+  return new StoreUnavailableError('the store is closed');
+}
+
+/** The error for whoever wants to write to a file that is not at its path any more. */
+export function misplaced(path: string): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `the store's file was moved, removed or replaced: put it back, or start the servers that use it anew (${path})`,
+  );
 }
 
 function words(error: unknown): string {

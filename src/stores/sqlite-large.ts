@@ -5,6 +5,7 @@ import { isLarge } from './json-pieces.ts';
 import { pack, unpack } from './packed-json.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow, SqliteValue } from './sqlite-driver.ts';
+import { UnreadableTaskError } from './sqlite-errors.ts';
 import type { Reader } from './sqlite-reader.ts';
 import { key, readRow, type Beside } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
@@ -19,10 +20,13 @@ const LARGEST_VERSION = 2 ** 47;
 const CALL_VERSION = 0;
 
 const OWN = 'SELECT sequence FROM tasks WHERE task_id = ? AND state = ? AND instance = ?';
-const SOME = 'SELECT rowid FROM parts WHERE task = ?';
-const DROP = `DELETE FROM parts WHERE rowid IN (${SOME} LIMIT 4)`;
-const DROP_RESULT = `DELETE FROM parts WHERE rowid IN (${SOME} AND version <> ? LIMIT 4)`;
 const PART = 'SELECT bytes FROM parts WHERE task = ? AND version = ? AND part = ?';
+
+/** Those of a task that has not ended are none that count. */
+const RESULT = `SELECT 1 FROM parts WHERE task = ? AND version <> ${CALL_VERSION} LIMIT 1`;
+const DROP_ALL = dropping('task = ?');
+const DROP_RESULTS = dropping(`task = ? AND version <> ${CALL_VERSION}`);
+const DROP_VERSION = dropping('task = (SELECT sequence FROM tasks WHERE task_id = ?) AND version = ?');
 
 /** A large call, as it is to be kept beside its row. */
 export interface PackedCall {
@@ -39,6 +43,8 @@ export interface PackedCall {
 export class LargeValues {
   readonly #reader: Reader;
   readonly #writer: Writer;
+  /** The versions, and tasks, of results that no row came to name: they are still to be dropped. */
+  readonly #left = new Map<number, string>();
 
   constructor(reader: Reader, writer: Writer) {
     this.#reader = reader;
@@ -60,60 +66,99 @@ export class LargeValues {
   }
 
   /**
-   * Keeps a large result of a task that is still in state `from` and `me`'s. It counts once the row names it.
-   * @returns undefined where it is small enough for the row; false where the task is not that any more
+   * Keeps a large result of a task that is still in state `from` and `me`'s, and nothing of it where its row does not
+   * come to name it.
+   * @param write writes the row, and says whether it has; it is not called where the task is not that any more. It is
+   *   given what is kept beside it, or undefined where the result is small enough for the row
    */
-  async putResult(
+  async withResult(
     from: Task['state'],
-    { taskId, outcome }: Task,
+    task: Task,
     me: number,
-  ): Promise<Beside | undefined | false> {
-    if (outcome?.type !== 'result' || !isLarge(outcome.result, LARGE_RESULT)) return undefined;
-    const parts = await pack(outcome.result);
-    const own = (connection: Connection) => connection.get(OWN, key(taskId), from, me)?.['sequence'];
-    // What an attempt that failed has left: of a task that has not ended, no result counts.
-    const dropLeft = (connection: Connection) => {
-      const task = own(connection);
-      return task !== undefined && connection.run(DROP_RESULT, task, CALL_VERSION) > 0;
-    };
-    while (await this.#writer.write(dropLeft));
+    write: (beside: Beside | undefined) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { outcome } = task;
+    if (outcome?.type !== 'result' || !isLarge(outcome.result, LARGE_RESULT)) return write(undefined);
     const version = randomInt(CALL_VERSION + 1, LARGEST_VERSION);
+    const place = { taskId: key(task.taskId), from, me };
+    let isNamed = false;
     try {
+      await this.#dropLeft();
+      const parts = await pack(outcome.result);
       for (const [part, bytes] of parts.entries()) {
-        const isKept = await this.#writer.write((connection) => {
-          const task = own(connection);
-          if (task !== undefined) insert(connection, [task, version, part, bytes]);
-          return task !== undefined;
-        }, bytes.length);
-        if (!isKept) return false;
+        if (!(await this.#put(place, version, part, bytes))) return false;
       }
-    } catch (error) {
-      // The disk is full: what was kept of it so far must not be what fills it.
-      while (await this.#writer.write(dropLeft).catch(() => false));
-      throw error;
+      isNamed = await write({ version, parts: parts.length });
+      return isNamed;
+    } finally {
+      if (!isNamed) {
+        this.#left.set(version, place.taskId);
+        // Where even that cannot be written, with the next result.
+        await this.#dropLeft().catch(() => {});
+      }
     }
-    return { version, parts: parts.length };
   }
 
-  /** The task of a row, with what is kept beside it; undefined where that is gone by now. */
+  /** The task of a row that was another server's: of a result that this one had not kept yet, nothing is kept. */
+  async takenOver(row: SqliteRow): Promise<Task | undefined> {
+    const sequence = row['sequence']!;
+    if ((await this.#reader.read((connection) => connection.get(RESULT, sequence))) !== undefined) {
+      while (await this.#writer.write((connection) => connection.run(DROP_RESULTS, sequence) > 0));
+    }
+    return this.whole(row);
+  }
+
+  /**
+   * The task of a row, with what is kept beside it; undefined where that is gone by now.
+   * @throws {UnreadableTaskError} where it is not what was written
+   */
   async whole(row: SqliteRow): Promise<Task | undefined> {
     const { sequence, task, call, result } = readRow(row);
     if (call === undefined && result === undefined) return task;
     let whole = task;
     if (call !== undefined) {
-      const parts = await this.#parts(sequence, call);
-      if (parts === undefined) return undefined;
-      whole = { ...whole, call: (await unpack(parts)) as Task['call'] };
+      const value = await this.#value(task, sequence, call);
+      if (value === undefined) return undefined;
+      whole = { ...whole, call: value as Task['call'] };
     }
     if (result !== undefined && task.outcome?.type === 'result') {
-      const parts = await this.#parts(sequence, result);
-      if (parts === undefined) return undefined;
-      whole = {
-        ...whole,
-        outcome: { ...task.outcome, result: (await unpack(parts)) as Record<string, unknown> },
-      };
+      const value = await this.#value(task, sequence, result);
+      if (value === undefined) return undefined;
+      whole = { ...whole, outcome: { ...task.outcome, result: value as Record<string, unknown> } };
     }
     return whole;
+  }
+
+  /** Undefined where it is gone. */
+  async #value({ taskId }: Task, sequence: number, beside: Beside): Promise<unknown> {
+    const parts = await this.#parts(sequence, beside);
+    if (parts === undefined) return undefined;
+    try {
+      return await unpack(parts);
+    } catch (error) {
+      throw new UnreadableTaskError(taskId, error);
+    }
+  }
+
+  /** False where the task is not in that state, or not that server's, any more. */
+  #put(
+    { taskId, from, me }: { taskId: string; from: Task['state']; me: number },
+    version: number,
+    part: number,
+    bytes: Uint8Array,
+  ): Promise<boolean> {
+    return this.#writer.write((connection) => {
+      const row = connection.get(OWN, taskId, from, me);
+      if (row !== undefined) insert(connection, [row['sequence']!, version, part, bytes]);
+      return row !== undefined;
+    }, bytes.length);
+  }
+
+  async #dropLeft(): Promise<void> {
+    for (const [version, taskId] of this.#left) {
+      while (await this.#writer.write((connection) => connection.run(DROP_VERSION, taskId, version) > 0));
+      this.#left.delete(version);
+    }
   }
 
   async #parts(sequence: number, { version, parts }: Beside): Promise<Uint8Array[] | undefined> {
@@ -140,7 +185,12 @@ export function getPart(
 
 /** Removes some of what is kept beside a row; false where nothing is left. */
 export function dropParts(connection: Connection, sequence: SqliteValue): boolean {
-  return connection.run(DROP, sequence) > 0;
+  return connection.run(DROP_ALL, sequence) > 0;
+}
+
+/** Removes some, so that it does not take long. */
+function dropping(where: string): string {
+  return `DELETE FROM parts WHERE rowid IN (SELECT rowid FROM parts WHERE ${where} LIMIT 4)`;
 }
 
 function insert(connection: Connection, values: readonly SqliteValue[]): void {

@@ -31,11 +31,12 @@ export async function openFile(
   const isChecked = statSync(path).size <= CHECKED_AT_ONCE;
   let connection: Connection | undefined;
   try {
+    const isSeen = await look(driver, path, isChecked);
     const opened = await patiently(path, () => new Connection(driver, path, settings(synchronous)));
     connection = opened;
     await patiently(path, () => {
-      const isNew = checkOwner(opened);
-      if (isChecked && !isNew) checkPages(opened);
+      // Somebody else may have made it what it is only now.
+      const isNew = check(opened, isChecked && !isSeen);
       if (isNew) opened.exec('PRAGMA auto_vacuum = INCREMENTAL');
       if (opened.value('PRAGMA journal_mode = WAL') !== 'wal') {
         throw new StoreError(
@@ -49,6 +50,33 @@ export async function openFile(
     connection?.close();
     throw error instanceof StoreError ? error : refused(path, error);
   }
+}
+
+/**
+ * Refuses a file before anything can be written to it: who opens one to write, and is the last to close it, empties its
+ * log into it.
+ * @returns false where that cannot be: SQLite has to undo first what a process has left half written
+ */
+async function look(driver: SqliteDriver, path: string, isChecked: boolean): Promise<boolean> {
+  let connection: Connection | undefined;
+  try {
+    const opened = await patiently(path, () => new Connection(driver, path, '', { readOnly: true }));
+    connection = opened;
+    await patiently(path, () => check(opened, isChecked));
+    return true;
+  } catch (error) {
+    if (faultOf(error) !== 'unavailable') throw error;
+    return false;
+  } finally {
+    connection?.close();
+  }
+}
+
+/** Gives whether there is nothing in it yet. */
+function check(connection: Connection, withPages: boolean): boolean {
+  const isNew = checkOwner(connection);
+  if (withPages && !isNew) checkPages(connection);
+  return isNew;
 }
 
 function settings(synchronous: Synchronous): string {

@@ -1,5 +1,6 @@
 import { isTerminal, type Call, type Task, type TaskState } from '../tasks/task.ts';
 import type { SqliteRow, SqliteValue } from './sqlite-driver.ts';
+import { UnreadableTaskError } from './sqlite-errors.ts';
 
 /** A large value that is kept beside the row. */
 export interface Beside {
@@ -74,7 +75,16 @@ export interface ReadRow {
 /** The columns that {@link readRow} wants; `result` may be left out. */
 export const COLUMNS = 'sequence, task_id, owner, idempotency_key, state, record, call';
 
+/** @throws {UnreadableTaskError} where it is not what was written */
 export function readRow(row: SqliteRow): ReadRow {
+  try {
+    return parsed(row);
+  } catch (error) {
+    throw new UnreadableTaskError(String(row['task_id']), error);
+  }
+}
+
+function parsed(row: SqliteRow): ReadRow {
   const { call, beside: besideCall } = JSON.parse(String(row['call'])) as KeptCall;
   const { beside, ...rest } = JSON.parse(String(row['record'])) as Rest;
   const { result } = row;

@@ -3,7 +3,7 @@ import type { Letter, SharedEvents, SharedStore } from '../tasks/store.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
-import { faultOf } from './sqlite-errors.ts';
+import { UnreadableTaskError, closed, faultOf } from './sqlite-errors.ts';
 import { Instances, abandoned, register, type Instance } from './sqlite-instances.ts';
 import { COLUMNS, key, textOf } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
@@ -26,7 +26,7 @@ const MINE =
 interface Options {
   readonly leaseMs: number;
   readonly log: Log;
-  readonly whole: (row: SqliteRow) => Promise<Task | undefined>;
+  readonly takenOver: (row: SqliteRow) => Promise<Task | undefined>;
 }
 
 /**
@@ -39,6 +39,8 @@ export class SqliteShared implements SharedStore {
   readonly #options: Options;
   readonly #instances: Instances;
   #id: number | undefined;
+  /** Rows that it has taken over, and could not read so far. */
+  #unread: SqliteRow[] = [];
   #registering: Promise<number> | undefined;
   #beat: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -62,6 +64,8 @@ export class SqliteShared implements SharedStore {
   /** Who this server is on the file, which it tells the others first. */
   self(): Promise<number> | number {
     if (this.#id !== undefined) return this.#id;
+    // It would stay there, and its tasks with it, for as long as this process lives.
+    if (this.#isClosed) return Promise.reject(closed());
     this.#registering ??= this.#register().finally(() => (this.#registering = undefined));
     return this.#registering;
   }
@@ -69,15 +73,36 @@ export class SqliteShared implements SharedStore {
   async claim(): Promise<readonly Task[]> {
     const me = await this.self();
     for (;;) {
-      const rows = await this.#writer.write((connection) => this.#take(connection, me));
+      const rows = this.#unread.splice(0);
+      if (rows.length === 0)
+        rows.push(...(await this.#writer.write((connection) => this.#take(connection, me))));
       if (rows.length === 0) return [];
-      const tasks: Task[] = [];
-      for (const row of rows.sort((a, b) => Number(a['sequence']) - Number(b['sequence']))) {
-        const task = await this.#options.whole(row);
-        if (task !== undefined) tasks.push(task);
-      }
+      const tasks = await this.#read(rows);
       if (tasks.length > 0) return tasks;
     }
+  }
+
+  /** The tasks of rows that were taken over. What cannot be read now is given the next time: it is this server's already. */
+  async #read(rows: SqliteRow[]): Promise<Task[]> {
+    const tasks: Task[] = [];
+    for (const [n, row] of rows.entries()) {
+      try {
+        const task = await this.#options.takenOver(row);
+        if (task !== undefined) tasks.push(task);
+      } catch (error) {
+        if (error instanceof UnreadableTaskError) {
+          this.#options.log.error(
+            { err: error, path: this.#connection.path },
+            'a task cannot be gone on with',
+          );
+          continue;
+        }
+        this.#unread.push(...rows.slice(n));
+        if (tasks.length === 0) throw error;
+        break;
+      }
+    }
+    return tasks;
   }
 
   async post({ taskId, wish }: Letter): Promise<void> {
@@ -102,6 +127,7 @@ export class SqliteShared implements SharedStore {
   }
 
   watch(events: SharedEvents): void {
+    if (this.#isClosed) return;
     this.#events = events;
     this.#dataVersion = this.#connection.value('PRAGMA data_version');
     this.#watch = setInterval(() => this.#notice(), WATCH_MS);
@@ -149,6 +175,7 @@ export class SqliteShared implements SharedStore {
       });
       if (id === before || this.#isClosed) return;
       this.#id = id;
+      this.#unread = [];
       this.#options.log.warn({}, 'this server was taken for dead, and its tasks were taken over');
       this.#events?.lost();
       this.#events?.gone();
@@ -166,7 +193,8 @@ export class SqliteShared implements SharedStore {
       if (hasChanged) this.#changed();
       if (!mayBeGone || this.#id === undefined) return;
       this.#lookedAt = performance.now();
-      if (this.#gone(this.#connection, this.#id).length > 0 || abandoned(this.#connection).length > 0) {
+      const isGone = this.#gone(this.#connection, this.#id).length > 0;
+      if (isGone || this.#unread.length > 0 || abandoned(this.#connection).length > 0) {
         this.#events?.gone();
       }
     } catch (error) {
@@ -195,7 +223,7 @@ export class SqliteShared implements SharedStore {
     }
     for (const id of abandoned(connection)) {
       const rows = connection.all(CLAIM, me, id, CLAIMED);
-      if (rows.length > 0) return rows;
+      if (rows.length > 0) return rows.sort((a, b) => Number(a['sequence']) - Number(b['sequence']));
     }
     return [];
   }

@@ -100,6 +100,7 @@ export class Writer {
     const settled: (() => void)[] = [];
     let taken = 0;
     try {
+      this.#connection.checkFile();
       if (this.#isSuspect) this.#connection.reopen();
       this.#isSuspect = false;
       this.#connection.exec('BEGIN IMMEDIATE');

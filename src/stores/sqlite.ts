@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { InvalidCursorError, OptionError, StoreUnavailableError, KeyTakenError } from '../errors.ts';
+import { InvalidCursorError, KeyTakenError, OptionError } from '../errors.ts';
 import { SteadyClock } from '../tasks/clock.ts';
 import type { Log } from '../tasks/log.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
@@ -8,7 +8,7 @@ import { isTerminal, type Task } from '../tasks/task.ts';
 import { Checker } from './sqlite-checker.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { loadDriver } from './sqlite-driver.ts';
-import { damaged, faultOf } from './sqlite-errors.ts';
+import { closed, damaged, faultOf } from './sqlite-errors.ts';
 import { LargeValues } from './sqlite-large.ts';
 import { openFile, type Synchronous } from './sqlite-open.ts';
 import { Reader } from './sqlite-reader.ts';
@@ -78,7 +78,7 @@ export class SqliteStore implements TaskStore {
     this.#space = new Space(this.#writer, connection, options);
     this.shared = new SqliteShared(this.#writer, connection, {
       ...options,
-      whole: (row) => this.#large.whole(row),
+      takenOver: (row) => this.#large.takenOver(row),
     });
   }
 
@@ -119,27 +119,25 @@ export class SqliteStore implements TaskStore {
   async replace(from: Task['state'], task: Task): Promise<boolean> {
     // Who this server is now: once its tasks were taken over, it is another.
     const me = await this.shared.self();
-    const beside = await this.#large.putResult(from, task, me);
-    if (beside === false) return false;
-    const record = rows.recordOf(task, beside);
-    const result = rows.resultOf(task, beside);
-    const values = [
-      task.state,
-      isTerminal(task) ? null : me,
-      rows.whole(task.expiresAt),
-      rows.endedAt(task),
-      record,
-      result,
-      rows.key(task.taskId),
-      from,
-      me,
-    ];
-    const changed = await this.#writer.write(
-      (connection) => connection.run(UPDATE, ...values),
-      record.length + (result?.length ?? 0),
-    );
+    const isReplaced = await this.#large.withResult(from, task, me, async (beside) => {
+      const record = rows.recordOf(task, beside);
+      const result = rows.resultOf(task, beside);
+      const values = [
+        task.state,
+        isTerminal(task) ? null : me,
+        rows.whole(task.expiresAt),
+        rows.endedAt(task),
+        record,
+        result,
+        rows.key(task.taskId),
+        from,
+        me,
+      ];
+      const update = (connection: Connection) => connection.run(UPDATE, ...values) > 0;
+      return this.#writer.write(update, record.length + (result?.length ?? 0));
+    });
     this.#space.look();
-    return changed > 0;
+    return isReplaced;
   }
 
   async get(taskId: string): Promise<Task | undefined> {
@@ -213,7 +211,8 @@ export class SqliteStore implements TaskStore {
     this.#space.close();
     await this.shared.close();
     await this.#writer.idle();
-    this.#writer.refuse(new StoreUnavailableError('the store is closed'));
+    this.#writer.refuse(closed());
+    this.#reader.refuse(closed());
     this.#connection.finish();
   }
 
