@@ -11,6 +11,24 @@ const REFUSED = -32000;
 
 const IDEMPOTENCY_KEY = 'mcp-taskpool/idempotencyKey';
 
+/** Some that are sure to be there when it is struck: they wait for an answer, or are in their midst. */
+export async function prepare(world: World): Promise<void> {
+  const { random, ledger, round } = world;
+  const open = async (tool: string, args: Readonly<Record<string, unknown>>) => {
+    const caller = world.caller(random);
+    const kind = KINDS.find((kind) => kind.tool === tool)!;
+    const entry = ledger.open({ kind, args, owner: caller.owner, round, hasKey: true });
+    await create(world, entry, caller, true);
+    return entry;
+  };
+  const asking = await open('ask_twice', {});
+  await open('go_on', { seed: random.between(1, 1e9), steps: 80 });
+  while (asking.taskId !== undefined && asking.asks === undefined && asking.end === undefined) {
+    await look(world, asking, world.caller(random, asking.owner));
+    await sleep(PAUSE_MS);
+  }
+}
+
 /** Calls tools without a break, until told to stop. */
 export async function load(world: World, stop: AbortSignal): Promise<void> {
   const actors = Array.from({ length: ACTORS }, (_, n) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { audit } from './audit.ts';
-import { load } from './load.ts';
+import { load, prepare } from './load.ts';
 import { playMigration } from './migration.ts';
 import { Server } from './server.ts';
 import type { World } from './world.ts';
@@ -16,7 +16,10 @@ interface Variant {
   readonly afterMs?: number;
 }
 
-const LOAD_MS = { least: 50, most: 900 };
+/** How many calls have been acknowledged when it is struck, and how long after: so it is under load on a slow machine, too. */
+const CALLS = { least: 3, most: 45 };
+const MORE_MS = 60;
+const LONGEST_LOAD_MS = 5000;
 
 const only = (world: World): Server => [...world.servers][0]!;
 
@@ -56,7 +59,7 @@ const TWICE: Variant = {
     if (world.random.next() < 0.5) await sleep(world.random.between(typicalMs * 0.4, typicalMs));
     else {
       await listening;
-      await sleep(world.random.between(0, 150));
+      await sleep(world.random.between(0, 400));
     }
     child.kill('SIGKILL');
     await ended;
@@ -97,8 +100,12 @@ async function play(world: World, { blow, servers = 1, afterMs = 0 }: Variant): 
   world.isShared = false;
   while (world.servers.size < servers) await world.start();
   const stop = new AbortController();
+  await prepare(world);
   const loaded = load(world, stop.signal);
-  await sleep(world.random.between(LOAD_MS.least, LOAD_MS.most));
+  const due = world.random.between(CALLS.least, CALLS.most) + world.ledger.acknowledged.length;
+  const late = performance.now() + LONGEST_LOAD_MS;
+  while (world.ledger.acknowledged.length < due && performance.now() < late) await sleep(1);
+  await sleep(world.random.between(0, MORE_MS));
   // The load ends by itself where no server is left.
   await blow(world);
   await sleep(afterMs);

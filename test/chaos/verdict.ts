@@ -62,6 +62,8 @@ export function judgeStarts(ledger: Ledger, entry: Entry, starts: readonly numbe
   if (starts.length > due && (isSafe || asks)) figures.rerun++;
   if (starts.some((from) => from > 0)) figures.wentOn++;
   const hasResult = entry.end !== undefined && (JSON.parse(entry.end) as Fields).result !== undefined;
-  if (hasResult && !entry.isOld && starts.length < due)
+  // A run may have been interrupted before it left its line.
+  const least = Math.max(1, due - ledger.since(entry).all);
+  if (hasResult && !entry.isOld && starts.length < least)
     ledger.violated(`${nameOf(entry)} has a result after ${starts.length} starts`);
 }
