@@ -172,7 +172,7 @@ async function measureHolds(path: string, firstExpiry: number, short: boolean) {
   const [rounds, lives, purged, listed] = short ? [1, 50, 100, 200] : [5, 200, 10_000, 20_000];
   const acts: Record<string, (round: number) => Promise<unknown>> = {
     nothing: () => new Promise((resolve) => setTimeout(resolve, short ? 20 : 500)),
-    writing: () => inParallel(CALLERS, async () => void (await repeat(lives, () => live(opened)))),
+    writing: () => inParallel(CALLERS, () => repeat(lives, () => live(opened))),
     purging: (round) => purgeUntil(opened, firstExpiry + (round + 1) * purged),
     listing: () => walk(opened, listed),
   };

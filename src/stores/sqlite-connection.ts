@@ -45,10 +45,11 @@ export class Connection {
     return Object.values(this.get(sql, ...parameters) ?? {})[0] ?? null;
   }
 
-  /** Opens it anew, after an error that the old handle may not get over. */
+  /** Opens it anew, after an error that the old handle may not get over. Where that fails, the old one stays. */
   reopen(): void {
+    const fresh = this.#open();
     this.close();
-    this.#database = this.#open();
+    this.#database = fresh;
   }
 
   /**
