@@ -13,6 +13,7 @@ import { queue } from './queue.ts';
 import { print, targetRows, writeResults, type Measured } from './report.ts';
 import { speedup } from './speedup.ts';
 import { start } from './start.ts';
+import { store } from './store.ts';
 import { throughput } from './throughput.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -25,6 +26,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   queue,
   http,
   start,
+  store,
 ];
 const NAMES = BENCHMARKS.map(({ name }) => name);
 

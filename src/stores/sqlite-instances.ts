@@ -4,7 +4,8 @@ import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
 
 /** Within which a process id names one process at a time. */
-const HOST = [hostname(), read('/proc/sys/kernel/random/boot_id'), link('/proc/self/ns/pid')].join(' ');
+const BOOT = [hostname(), read('/proc/sys/kernel/random/boot_id')];
+const HOST = [...BOOT, link('/proc/self/ns/pid')].join(' ');
 
 /** Another server on the file, as it was last seen. */
 interface Seen {
@@ -86,7 +87,7 @@ export function abandoned(connection: Connection): (number | null)[] {
 }
 
 function hasEnded(row: SqliteRow): boolean {
-  if (row['host'] !== HOST) return false;
+  if (row['host'] !== HOST) return isOfEarlierBoot(String(row['host']));
   const pid = Number(row['pid']);
   try {
     process.kill(pid, 0);
@@ -97,6 +98,12 @@ function hasEnded(row: SqliteRow): boolean {
   const found = stat(pid);
   if (found === undefined || row['process_start'] === '') return false;
   return found.start !== row['process_start'] || 'ZX'.includes(found.state);
+}
+
+/** Whether a server ran on this machine before it was started anew: nothing is left of it. */
+function isOfEarlierBoot(host: string): boolean {
+  const [name, boot] = host.split(' ');
+  return name === BOOT[0] && boot !== BOOT[1] && boot !== '' && BOOT[1] !== '';
 }
 
 /** The state of a process and when it started, in ticks since the boot; on Linux. */

@@ -3,8 +3,9 @@ import type { Letter, SharedEvents, SharedStore } from '../tasks/store.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
-import { UnreadableTaskError, closed, faultOf } from './sqlite-errors.ts';
+import { UnreadableTaskError, closed } from './sqlite-errors.ts';
 import { Instances, abandoned, register, type Instance } from './sqlite-instances.ts';
+import type { Reader } from './sqlite-reader.ts';
 import { COLUMNS, key, textOf } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
 
@@ -34,6 +35,7 @@ interface Options {
  * and shows by a beat that it is alive. Once it is not registered any more, whatever the reason, its tasks are anybody's.
  */
 export class SqliteShared implements SharedStore {
+  readonly #reader: Reader;
   readonly #writer: Writer;
   readonly #connection: Connection;
   readonly #options: Options;
@@ -47,9 +49,13 @@ export class SqliteShared implements SharedStore {
   #events: SharedEvents | undefined;
   #dataVersion: unknown;
   #lookedAt = 0;
+  #isBeating = false;
+  /** The last beat could not be written. */
+  #isUnheard = false;
   #isClosed = false;
 
-  constructor(writer: Writer, connection: Connection, options: Options) {
+  constructor(reader: Reader, writer: Writer, connection: Connection, options: Options) {
+    this.#reader = reader;
     this.#writer = writer;
     this.#connection = connection;
     this.#options = options;
@@ -114,7 +120,9 @@ export class SqliteShared implements SharedStore {
 
   async letters(): Promise<readonly Letter[]> {
     const me = this.#id;
-    if (me === undefined || this.#connection.get(`${MINE} LIMIT 1`, me) === undefined) return [];
+    if (me === undefined) return [];
+    const first = await this.#reader.read((connection) => connection.get(`${MINE} LIMIT 1`, me));
+    if (first === undefined) return [];
     const some = `${MINE} ORDER BY letters.id LIMIT ${LETTERS}`;
     const taken = `DELETE FROM letters WHERE id IN (${some}) RETURNING id, wish, (SELECT task_id FROM tasks WHERE sequence = task) AS task_id`;
     const rows = await this.#writer.write((connection) => connection.all(taken, me));
@@ -129,7 +137,7 @@ export class SqliteShared implements SharedStore {
   watch(events: SharedEvents): void {
     if (this.#isClosed) return;
     this.#events = events;
-    this.#dataVersion = this.#connection.value('PRAGMA data_version');
+    this.#look();
     this.#watch = setInterval(() => this.#notice(), WATCH_MS);
     // Told again at the next beat where it cannot be now.
     Promise.resolve(this.self()).catch(() => {});
@@ -149,7 +157,7 @@ export class SqliteShared implements SharedStore {
       await this.#writer.write((connection) => connection.run('DELETE FROM instances WHERE id = ?', me));
     } catch (error) {
       // The others see that this process has ended.
-      this.#options.log.warn({ err: error }, 'the store could not be told that this server has left it');
+      this.#warn(error, 'the store could not be told that this server has left it');
     }
   }
 
@@ -165,6 +173,9 @@ export class SqliteShared implements SharedStore {
   }
 
   async #sendBeat(): Promise<void> {
+    // Two at once would both find that it is not registered any more.
+    if (this.#isBeating) return;
+    this.#isBeating = true;
     try {
       const before = await this.self();
       const id = await this.#writer.write((connection) => {
@@ -173,43 +184,59 @@ export class SqliteShared implements SharedStore {
         this.#instances.look(connection);
         return isThere ? before : register(connection);
       });
-      if (id === before || this.#isClosed) return;
-      this.#id = id;
-      this.#unread = [];
-      this.#options.log.warn({}, 'this server was taken for dead, and its tasks were taken over');
-      this.#events?.lost();
-      this.#events?.gone();
+      this.#isUnheard = false;
+      if (id !== before) this.#wasLost(id);
     } catch (error) {
-      this.#options.log.warn({ err: error }, 'the store could not be told that this server is alive');
+      if (!this.#isUnheard) this.#warn(error, 'the store could not be told that this server is alive');
+      this.#isUnheard = true;
+    } finally {
+      this.#isBeating = false;
     }
+  }
+
+  #wasLost(id: number): void {
+    if (this.#isClosed) return;
+    this.#id = id;
+    this.#unread = [];
+    this.#options.log.warn({}, 'this server was taken for dead, and its tasks were taken over');
+    this.#events?.lost();
+    this.#events?.gone();
   }
 
   #notice(): void {
+    const seen = this.#look();
+    if (seen.isLost) void this.#sendBeat();
+    if (seen.hasChanged) this.#events?.changed();
+    if (seen.isGone) this.#events?.gone();
+  }
+
+  #look(): { hasChanged?: boolean; isLost?: boolean; isGone?: boolean } {
+    const connection = this.#connection;
+    const me = this.#id;
     try {
-      const version = this.#connection.value('PRAGMA data_version');
+      const version = connection.value('PRAGMA data_version');
       const hasChanged = version !== this.#dataVersion;
       this.#dataVersion = version;
-      const mayBeGone = hasChanged || performance.now() - this.#lookedAt >= LOOK_MS;
-      if (hasChanged) this.#changed();
-      if (!mayBeGone || this.#id === undefined) return;
+      if (me === undefined || !(hasChanged || performance.now() - this.#lookedAt >= LOOK_MS))
+        return { hasChanged };
       this.#lookedAt = performance.now();
-      const isGone = this.#gone(this.#connection, this.#id).length > 0;
-      if (isGone || this.#unread.length > 0 || abandoned(this.#connection).length > 0) {
-        this.#events?.gone();
-      }
-    } catch (error) {
-      if (faultOf(error) === 'statement') throw error;
-      // It is looked at again.
+      return {
+        hasChanged,
+        // At once: until it knows it, it runs tasks that are another's.
+        isLost: connection.get('SELECT 1 FROM instances WHERE id = ?', me) === undefined,
+        isGone:
+          this.#gone(connection, me).length > 0 ||
+          this.#unread.length > 0 ||
+          abandoned(connection).length > 0,
+      };
+    } catch {
+      // Another process has it to itself, or worse; it is looked at again, and what is wrong is told by who writes.
+      return {};
     }
   }
 
-  #changed(): void {
-    const me = this.#id;
-    if (me !== undefined && this.#connection.get('SELECT 1 FROM instances WHERE id = ?', me) === undefined) {
-      // At once: until then it runs tasks that are another's.
-      void this.#sendBeat();
-    }
-    this.#events?.changed();
+  #warn(error: unknown, message: string): void {
+    this.#options.log.warn({ err: error, path: this.#connection.path }, message);
   }
 
   #gone(connection: Connection, me: number): Instance[] {

@@ -4,7 +4,7 @@ import { damaged, faultOf, unavailable } from './sqlite-errors.ts';
 import { rollBack } from './sqlite-schema.ts';
 
 /** What one transaction takes at most, so that the event loop is not held for longer than it takes. */
-const MOST_OPERATIONS = 128;
+const MOST_OPERATIONS = 64;
 const MOST_BYTES = 512 * 1024;
 const MOST_MS = 3;
 /** How long another process may keep the file locked before what waits is refused. */

@@ -76,7 +76,7 @@ export class SqliteStore implements TaskStore {
     this.#writer = new Writer(connection, offsetKeeper(this.clock, kept));
     this.#large = new LargeValues(this.#reader, this.#writer);
     this.#space = new Space(this.#writer, connection, options);
-    this.shared = new SqliteShared(this.#writer, connection, {
+    this.shared = new SqliteShared(this.#reader, this.#writer, connection, {
       ...options,
       takenOver: (row) => this.#large.takenOver(row),
     });
