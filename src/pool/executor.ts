@@ -52,7 +52,10 @@ process.on('message', (message: ToExecutor) => {
 });
 
 // No tool outlives the server. Not by exit(), which waits for threads that are blocked in native code.
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+const end = () => process.kill(process.pid, 'SIGKILL');
+process.on('disconnect', end);
+// It may have gone while this was loading.
+if (!process.connected) end();
 
 // A terminal sends these to the whole group; the server decides when its tasks end.
 process.on('SIGINT', () => {}).on('SIGTERM', () => {});

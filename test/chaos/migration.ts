@@ -26,12 +26,11 @@ export async function playMigration(main: World): Promise<void> {
   const world = new World({ ...place, file }, ledger, random.between(0, 2 ** 31));
   await (await oldFile).copy(file, ledger, random, round);
   for (let kills = 0; kills < KILLS; kills++) {
-    const { child, ended } = Server.launch(world.place, file);
+    const spawned = Server.launch(world.place, file);
+    const { child } = spawned;
     while (!hasOpen(child.pid!, file) && child.exitCode === null) await sleep(1);
     await sleep(random.between(0, MIGRATION_MS));
-    child.kill('SIGKILL');
-    await ended;
-    ledger.blows.fronts++;
+    await world.killEarly(spawned);
     migrations[userVersionOf(file) === 1 ? 'before' : 'after']++;
   }
   await world.start();

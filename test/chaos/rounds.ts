@@ -54,16 +54,14 @@ const TWICE: Variant = {
   blow: async (world) => {
     await world.kill(only(world));
     const typicalMs = world.startsMs.at(-1)!;
-    const { child, ended, listening } = Server.launch(world.place, world.place.file);
+    const spawned = Server.launch(world.place, world.place.file);
     // While it starts, or when it has just begun with what it has found.
     if (world.random.next() < 0.5) await sleep(world.random.between(typicalMs * 0.4, typicalMs));
     else {
-      await listening;
+      await spawned.listening;
       await sleep(world.random.between(0, 400));
     }
-    child.kill('SIGKILL');
-    await ended;
-    world.ledger.blows.fronts++;
+    await world.killEarly(spawned);
     await world.start();
   },
 };

@@ -69,7 +69,13 @@ export class Server {
       });
       void ended.then(() => resolve(undefined));
     });
-    return { child, since, listening, ended, said: () => stderr };
+    const kill = async () => {
+      const children = childrenOf(child.pid!);
+      child.kill('SIGKILL');
+      await ended;
+      return children;
+    };
+    return { child, since, listening, ended, kill, said: () => stderr };
   }
 
   get said(): string {
@@ -116,6 +122,8 @@ export interface Spawned {
   readonly listening: Promise<string | undefined>;
   /** Resolves with its exit code; null where it was killed. */
   readonly ended: Promise<number | null>;
+  /** Kills it as it stands, and gives the processes that it had started by then. */
+  kill(): Promise<number[]>;
   /** The last that it wrote to standard error. */
   said(): string;
 }

@@ -4,7 +4,7 @@ import { isAlive } from '../soak/vitals.ts';
 import type { Caller } from './caller.ts';
 import type { Ledger } from './ledger.ts';
 import type { Place } from './place.ts';
-import { Server } from './server.ts';
+import { Server, type Spawned } from './server.ts';
 
 /** The servers on one file, and what is known of their tasks. */
 export class World {
@@ -38,6 +38,12 @@ export class World {
   caller(random: Random, owner?: string): Caller {
     const { callers } = random.oneOf([...this.servers]);
     return owner === undefined ? random.oneOf(callers) : callers.find((caller) => caller.owner === owner)!;
+  }
+
+  /** Kills one that may not have listened yet. */
+  async killEarly(spawned: Spawned): Promise<void> {
+    this.ledger.blows.fronts++;
+    for (const pid of await spawned.kill()) this.children.add(pid);
   }
 
   async kill(server: Server): Promise<void> {

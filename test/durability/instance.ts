@@ -16,6 +16,9 @@ import { TOOLS } from './tools.ts';
 
 const DURABLE_SERVER = fileURLToPath(new URL('../../dist/test/fixtures/durable-server.js', import.meta.url));
 
+/** Short of what makes others take it for dead. */
+const FROZEN_MS = 400;
+
 export interface InstanceOptions {
   readonly isolation?: 'process' | 'thread';
   /** Others are taken for dead after it. Without it, the server is `mcp-taskpool serve`. */
@@ -112,7 +115,7 @@ export class Instance {
     for (;;) {
       this.child.signal('SIGSTOP');
       const created = other.startTask('quick').created();
-      if (await Promise.race([created.then(() => true), sleep(1000, false)])) return;
+      if (await Promise.race([created.then(() => true), sleep(FROZEN_MS, false)])) return;
       this.child.signal('SIGCONT');
       await created;
     }
