@@ -74,8 +74,8 @@ export class SqliteStore implements TaskStore {
     this.clock = new SteadyClock(kept);
     this.#reader = new Reader(connection);
     this.#writer = new Writer(connection, offsetKeeper(this.clock, kept));
-    this.#large = new LargeValues(this.#reader, this.#writer);
     this.#space = new Space(this.#writer, connection, options);
+    this.#large = new LargeValues(this.#reader, this.#writer, (bytes) => this.#space.checkDisk(bytes));
     this.shared = new SqliteShared(this.#reader, this.#writer, connection, {
       ...options,
       takenOver: (row) => this.#large.takenOver(row),
