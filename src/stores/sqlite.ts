@@ -239,12 +239,14 @@ const SELECT = `SELECT ${rows.COLUMNS}, result FROM tasks`;
 const LIST = `SELECT ${rows.COLUMNS} FROM tasks WHERE owner = ? AND sequence > ? ORDER BY sequence LIMIT ?`;
 
 /** Keeps in the file how far the machine's clock is ahead of the tasks', when it has been set. */
-function offsetKeeper(clock: SteadyClock, kept: number): (connection: Connection) => void {
+function offsetKeeper(clock: SteadyClock, kept: number): (connection: Connection) => () => void {
   return (connection) => {
     const { offsetMs } = clock;
-    if (Math.abs(offsetMs - kept) <= 1000) return;
+    if (Math.abs(offsetMs - kept) <= 1000) return () => {};
     connection.run("INSERT OR REPLACE INTO meta VALUES ('clock_offset_ms', ?)", Math.round(offsetMs));
-    kept = offsetMs;
+    return () => {
+      kept = offsetMs;
+    };
   };
 }
 
