@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SqliteStore, StoreError, StoreUnavailableError, type Task } from 'mcp-taskpool';
 import { Connection } from '../../src/stores/sqlite-connection.ts';
 import { loadDriver } from '../../src/stores/sqlite-driver.ts';
@@ -179,5 +179,26 @@ describe.skipIf(!canMount)(`A disk that is full${canMount ? '' : ' (no tmpfs can
     reader.exec('COMMIT');
     reader.close();
     expect(await store.replace('running', completed('a', 1000))).toBe(true);
+  });
+
+  it('does not let what the clock was set by be forgotten', async () => {
+    const { path, filler } = await smallDisk();
+    const store = await openStore(path);
+    await store.create(aTask({ taskId: 'a' }));
+    await store.replace('queued', running('a'));
+    await fill(filler);
+    const real = Date.now.bind(Date);
+    const set = vi.spyOn(Date, 'now').mockImplementation(() => real() + 3_600_000);
+    onTestFinished(() => void set.mockRestore());
+    for (let step = 0; step < 3; step++) {
+      const change: Task = { ...running('a'), statusMessage: text(200_000) };
+      expect(await refusal(store.replace('running', change))).toContain('disk is full');
+    }
+    await rm(filler);
+    expect(await store.replace('running', completed('a', 10))).toBe(true);
+    const before = store.clock.now();
+    await store.close();
+    const next = await openStore(path);
+    expect(next.clock.now() - before).toBeLessThan(1_800_000);
   });
 });
