@@ -15,13 +15,28 @@ const CODES = {
   notADatabase: 26,
 } as const;
 
+/** `SQLITE_IOERR_SHMSIZE`: the disk has no room for the file that processes share. */
+const NO_ROOM_TO_SHARE = 4874;
+
+/** SQLite's words for them: of a statement's `all()`, @photostructure/sqlite gives nothing else. */
+const WORDS: Readonly<Record<string, number>> = {
+  'database is locked': CODES.busy,
+  'database table is locked': CODES.locked,
+  'out of memory': CODES.outOfMemory,
+  'attempt to write a readonly database': CODES.readOnly,
+  'disk I/O error': CODES.ioError,
+  'database disk image is malformed': CODES.corrupt,
+  'database or disk is full': CODES.full,
+  'unable to open database file': CODES.cannotOpen,
+  'locking protocol': CODES.protocol,
+  'file is not a database': CODES.notADatabase,
+};
+
 /** What SQLite refused with. `statement`: that statement is at fault, and no other. */
 export type Fault = 'busy' | 'full' | 'unavailable' | 'damaged' | 'constraint' | 'statement';
 
 export function faultOf(error: unknown): Fault {
-  const { errcode } = error as { errcode?: unknown };
-  if (typeof errcode !== 'number') return 'statement';
-  switch (errcode & 0xff) {
+  switch (codeOf(error)) {
     case CODES.busy:
     case CODES.locked:
     case CODES.protocol:
@@ -41,6 +56,14 @@ export function faultOf(error: unknown): Fault {
     default:
       return 'statement';
   }
+}
+
+/** Undefined where it is none of SQLite's. */
+function codeOf(error: unknown): number | undefined {
+  const { code, errcode, message } = error as Error & { code?: unknown; errcode?: unknown };
+  if (errcode === NO_ROOM_TO_SHARE) return CODES.full;
+  if (typeof errcode === 'number') return errcode & 0xff;
+  return code === 'ERR_SQLITE_ERROR' ? WORDS[message] : undefined;
 }
 
 /** The error for whoever wanted to write. */
@@ -93,7 +116,7 @@ export function misplaced(path: string): StoreUnavailableError {
 }
 
 function words(error: unknown): string {
-  switch ((error as { errcode: number }).errcode & 0xff) {
+  switch (codeOf(error)) {
     case CODES.busy:
     case CODES.locked:
     case CODES.protocol:

@@ -43,12 +43,15 @@ export interface PackedCall {
 export class LargeValues {
   readonly #reader: Reader;
   readonly #writer: Writer;
+  readonly #checkDisk: (bytes: number) => void;
   /** The versions, and tasks, of results that no row came to name: they are still to be dropped. */
   readonly #left = new Map<number, string>();
 
-  constructor(reader: Reader, writer: Writer) {
+  /** @param checkDisk throws where there is no room for that much */
+  constructor(reader: Reader, writer: Writer, checkDisk: (bytes: number) => void) {
     this.#reader = reader;
     this.#writer = writer;
+    this.#checkDisk = checkDisk;
   }
 
   /** Undefined where it is small enough for the row. */
@@ -57,7 +60,7 @@ export class LargeValues {
     const parts = await pack(call);
     return {
       beside: { version: CALL_VERSION, parts: parts.length },
-      bytes: parts.reduce((sum, { length }) => sum + length, 0),
+      bytes: sizeOf(parts),
       put: (connection, sequence) => {
         for (const [part, bytes] of parts.entries())
           insert(connection, [sequence, CALL_VERSION, part, bytes]);
@@ -85,6 +88,7 @@ export class LargeValues {
     try {
       await this.#dropLeft();
       const parts = await pack(outcome.result);
+      this.#checkDisk(sizeOf(parts));
       for (const [part, bytes] of parts.entries()) {
         if (!(await this.#put(place, version, part, bytes))) return false;
       }
@@ -191,6 +195,10 @@ export function dropParts(connection: Connection, sequence: SqliteValue): boolea
 /** Removes some, so that it does not take long. */
 function dropping(where: string): string {
   return `DELETE FROM parts WHERE rowid IN (SELECT rowid FROM parts WHERE ${where} LIMIT 4)`;
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function insert(connection: Connection, values: readonly SqliteValue[]): void {

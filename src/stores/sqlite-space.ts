@@ -24,7 +24,7 @@ const FREE_SHARE = 0.25;
 const GIVEN_BACK = 64;
 
 const MEGABYTE = 1024 * 1024;
-/** What is left on the disk for other than new tasks, and how often that is looked at. */
+/** What is left on the disk for other than new tasks and large results, and how often that is looked at. */
 const RESERVED = MEGABYTE;
 const DISK_MS = 50;
 const DISK_BYTES = 16 * 1024;
@@ -46,7 +46,8 @@ export class Space {
   #diskSeenAt = -Infinity;
   /** Bytes that were let in since. */
   #sinceSeen = 0;
-  #hasRoom = true;
+  /** What there was then, in bytes, beyond what is reserved. */
+  #room = Infinity;
   #isClosed = false;
 
   constructor(writer: Writer, connection: Connection, options: { maxStoreMb: number; log: Log }) {
@@ -65,8 +66,8 @@ export class Space {
   }
 
   /**
-   * Refuses a new task where little room is left on the disk: what there is, is for the ends of tasks, and to remove
-   * some. A file that fills its disk to the last could not even be made smaller.
+   * Refuses a new task, or a large result, that would leave little room on the disk: what there is, is for the ends of
+   * tasks, and to remove some. A file that fills its disk to the last could not even be made smaller.
    * @param bytes about how large it is
    * @throws {StoreUnavailableError} where the disk is full but for that
    */
@@ -75,19 +76,19 @@ export class Space {
     this.#sinceSeen += bytes;
     if (this.#sinceSeen >= DISK_BYTES || now - this.#diskSeenAt >= DISK_MS) {
       this.#diskSeenAt = now;
-      this.#sinceSeen = 0;
-      this.#hasRoom = this.#looksRoomy();
+      this.#sinceSeen = bytes;
+      this.#room = this.#roomOnDisk() - RESERVED;
     }
-    if (!this.#hasRoom) throw diskFull(this.#connection.path);
+    if (this.#sinceSeen > this.#room) throw diskFull(this.#connection.path);
   }
 
-  #looksRoomy(): boolean {
+  #roomOnDisk(): number {
     try {
       const { bavail, bsize } = statfsSync(this.#connection.path);
-      return bavail * bsize + pages(this.#connection).free * this.#pageSize >= RESERVED;
+      return bavail * bsize + pages(this.#connection).free * this.#pageSize;
     } catch {
       // What is wrong is told by who writes.
-      return true;
+      return Infinity;
     }
   }
 

@@ -28,8 +28,8 @@ interface Operation {
  */
 export class Writer {
   readonly #connection: Connection;
-  /** Runs in each transaction, before its end. */
-  readonly #last: (connection: Connection) => void;
+  /** Runs in each transaction, before its end, and gives what is to be done once that is on the disk. */
+  readonly #last: (connection: Connection) => () => void;
   #waiting: Operation[] = [];
   /** Undefined while nothing waits. */
   #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
@@ -38,7 +38,7 @@ export class Writer {
   #refusal: StoreUnavailableError | undefined;
   #idle: () => void = () => {};
 
-  constructor(connection: Connection, last: (connection: Connection) => void) {
+  constructor(connection: Connection, last: (connection: Connection) => () => void) {
     this.#connection = connection;
     this.#last = last;
   }
@@ -109,7 +109,7 @@ export class Writer {
         settled.push(this.#run(batch[taken]!));
         taken++;
       }
-      this.#last(this.#connection);
+      settled.push(this.#last(this.#connection));
       this.#connection.exec('COMMIT');
     } catch (error) {
       rollBack(this.#connection);

@@ -74,8 +74,8 @@ export class SqliteStore implements TaskStore {
     this.clock = new SteadyClock(kept);
     this.#reader = new Reader(connection);
     this.#writer = new Writer(connection, offsetKeeper(this.clock, kept));
-    this.#large = new LargeValues(this.#reader, this.#writer);
     this.#space = new Space(this.#writer, connection, options);
+    this.#large = new LargeValues(this.#reader, this.#writer, (bytes) => this.#space.checkDisk(bytes));
     this.shared = new SqliteShared(this.#reader, this.#writer, connection, {
       ...options,
       takenOver: (row) => this.#large.takenOver(row),
@@ -239,12 +239,14 @@ const SELECT = `SELECT ${rows.COLUMNS}, result FROM tasks`;
 const LIST = `SELECT ${rows.COLUMNS} FROM tasks WHERE owner = ? AND sequence > ? ORDER BY sequence LIMIT ?`;
 
 /** Keeps in the file how far the machine's clock is ahead of the tasks', when it has been set. */
-function offsetKeeper(clock: SteadyClock, kept: number): (connection: Connection) => void {
+function offsetKeeper(clock: SteadyClock, kept: number): (connection: Connection) => () => void {
   return (connection) => {
     const { offsetMs } = clock;
-    if (Math.abs(offsetMs - kept) <= 1000) return;
+    if (Math.abs(offsetMs - kept) <= 1000) return () => {};
     connection.run("INSERT OR REPLACE INTO meta VALUES ('clock_offset_ms', ?)", Math.round(offsetMs));
-    kept = offsetMs;
+    return () => {
+      kept = offsetMs;
+    };
   };
 }
 
