@@ -1,3 +1,4 @@
+import type { ProtocolError } from '../errors.ts';
 import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
 import { PendingQuestion } from './question.ts';
@@ -17,6 +18,8 @@ export class Elsewhere {
   readonly #store: TaskStore;
   readonly #log: Log;
   readonly #followed = new Map<string, Entry>();
+  /** Why nothing is followed any more. */
+  #closed: ProtocolError | undefined;
   #isLooking = false;
   #lookAgain = false;
 
@@ -41,6 +44,10 @@ export class Elsewhere {
   }
 
   observe(task: Task, observer: Observer): void {
+    if (this.#closed !== undefined) {
+      observer.gone?.(this.#closed);
+      return;
+    }
     const entry = this.#followed.get(task.taskId) ?? { task, observers: [] };
     entry.observers = [...entry.observers, observer];
     this.#followed.set(task.taskId, entry);
@@ -60,6 +67,14 @@ export class Elsewhere {
     const { observers = [] } = this.#followed.get(taskId) ?? {};
     this.#followed.delete(taskId);
     return observers;
+  }
+
+  /** Follows nothing any more, and says so. */
+  close(reason: ProtocolError): void {
+    this.#closed = reason;
+    const entries = [...this.#followed.values()];
+    this.#followed.clear();
+    for (const { observers } of entries) for (const observer of observers) observer.gone?.(reason);
   }
 
   /** Looks what has become of the tasks that are followed. */

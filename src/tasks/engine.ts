@@ -200,11 +200,13 @@ export class Engine {
       throw new TaskEndedError((live?.task ?? task).state);
     }
     await live.writes;
-    return live.isLost ? this.cancel(owner, taskId) : { task: live.shown };
+    return isTerminal(live.shown) ? { task: live.shown } : this.cancel(owner, taskId);
   }
 
   async #cancelElsewhere(task: Task): Promise<TaskView> {
     const ended = this.#endedElsewhere(task);
+    // Where the letter cannot be left, nobody waits for it.
+    ended.catch(() => {});
     await this.#options.store.shared?.post({ taskId: task.taskId, wish: { type: 'cancel' } });
     // Where its server is about to be taken for dead, the letter is for this one.
     void this.#recovery.readLetters();
@@ -262,6 +264,8 @@ export class Engine {
   async close(drainMs: number): Promise<void> {
     this.#closing = true;
     this.#recovery.close();
+    // Nor what it leaves to the next one.
+    this.#elsewhere.close(new RefusedError('The server is closing: ask the next one for the task'));
     this.#lifecycle.stopStarting();
     for (const live of this.#lifecycle.values()) if (live.counts === 'waiting') this.#interrupt(live);
     const timer = setTimeout(() => {

@@ -173,10 +173,18 @@ export class Lifecycle {
     live.run?.stop();
     delete live.run;
     if (again !== undefined) this.#commit(live, transition(live.task, 'queued', again.change), () => {});
-    const { observers } = live;
-    live.observers = [];
-    for (const observer of observers) observer.gone?.(reason);
-    live.writes = live.writes.then(() => this.lose(live));
+    const left = () => {
+      const { observers } = live;
+      live.observers = [];
+      for (const observer of observers) observer.gone?.(reason);
+    };
+    left();
+    const lose = () => {
+      // Some may have come in the meantime.
+      left();
+      this.lose(live);
+    };
+    live.writes = live.writes.then(lose, lose);
   }
 
   /** Starts no more tasks. */

@@ -10,6 +10,8 @@ export type Written = 'kept' | 'behind' | 'lost';
 
 /** After which a store that failed is asked again. */
 const RETRY_MS = 500;
+/** For how long it still is when the server is closing. */
+const LAST_MS = 2000;
 
 /**
  * Writes tasks to the store as they are at that time. What it cannot take, because its disk is full, say, is kept
@@ -44,11 +46,14 @@ export class Writer {
     this.#behind.set(live, caughtUp);
   }
 
-  /** Tries once more, and gives up what the store does not take. */
+  /** Tries for a little longer, and gives up what the store does not take. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await this.#catchUp();
+    const latest = performance.now() + LAST_MS;
+    for (await this.#catchUp(); this.#behind.size > 0 && performance.now() < latest; await this.#catchUp()) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
     for (const [live, caughtUp] of this.#behind) {
       const { taskId, state } = live.task;
       this.#log.error(
