@@ -124,7 +124,7 @@ async function onStore(
     await act(inspector);
   } catch (error) {
     // In SQLite's own words, which name no file.
-    const isOfSqlite = (error as { errcode?: unknown }).errcode !== undefined;
+    const isOfSqlite = (error as { code?: unknown }).code === 'ERR_SQLITE_ERROR';
     throw isOfSqlite ? new Error(`${path}: ${(error as Error).message}`, { cause: error }) : error;
   }
 }

@@ -91,10 +91,14 @@ export class Writer {
 
   async #catchUp(): Promise<void> {
     const [first, ...others] = this.#behind.keys();
+    if (first === undefined) return;
     // One tells for all: each waits for the same disk.
-    if (first !== undefined && (await this.#write(first)) !== 'behind') {
-      await Promise.all(others.map((live) => this.#write(live)));
-    }
+    if ((await this.#write(first)) === 'behind') {
+      // Unless it is too large, which another is not.
+      const caughtUp = this.#behind.get(first)!;
+      this.#behind.delete(first);
+      this.#behind.set(first, caughtUp);
+    } else await Promise.all(others.map((live) => this.#write(live)));
   }
 
   async #write(live: Live): Promise<Written> {
