@@ -1,18 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmod,
-  chown,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  open,
-  readFile,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import {
   OptionError,
   SqliteStore,
-  StoreError,
   StoreUnavailableError,
   type SqliteStoreOptions,
   type Task,
@@ -92,50 +79,6 @@ describe('The file of a SQLite store', () => {
     const store = await openStore({ path });
     await store.create(aTask({ taskId: 'a' }));
     expect(await store.size()).toBe(1);
-  });
-
-  it.each<[string, RegExp, (path: string) => Promise<void> | void]>([
-    ['is text', /no SQLite database/, (path) => writeFile(path, 'garbage '.repeat(1000))],
-    ['is a little text', /no SQLite database/, (path) => writeFile(path, 'hello')],
-    ['is all zeros', /no SQLite database/, (path) => writeFile(path, Buffer.alloc(8192))],
-    ['was truncated', /is damaged/, async (path) => truncate(path, Math.floor((await stat(path)).size / 2))],
-    ['was truncated to its first page', /is damaged/, (path) => truncate(path, 4096)],
-    ['was truncated within its first page', /is damaged|no SQLite database/, (path) => truncate(path, 1000)],
-    ['has garbage in its middle', /is damaged/, (path) => overwrite(path, 8 * 4096, 3 * 4096)],
-    ['has garbage after its header', /is damaged/, (path) => overwrite(path, 100, 3996)],
-    ['has garbage at its beginning', /no SQLite database/, (path) => overwrite(path, 0, 100)],
-    [
-      "is a newer version's",
-      new RegExp(`newer mcp-taskpool \\(schema ${SCHEMA_VERSION + 1}; this one knows ${SCHEMA_VERSION}\\)`),
-      (path) => sql(path, `PRAGMA user_version = ${SCHEMA_VERSION + 1}`),
-    ],
-    ["is another program's", /another program/, (path) => sql(path, 'PRAGMA application_id = 7')],
-    [
-      "is another program's that does not say so",
-      /another program/,
-      async (path) => {
-        await rm(path);
-        sql(path, 'CREATE TABLE notes (text TEXT)');
-      },
-    ],
-  ])('is refused, and left as it is, where it %s', async (_, reason, spoil) => {
-    const path = await closedStore();
-    await spoil(path);
-    const before = await readFile(path);
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const refused: unknown = await SqliteStore.open({ path }).catch((error: unknown) => error);
-      expect(refused).toBeInstanceOf(StoreError);
-      expect(String(refused)).toMatch(reason);
-      expect(String(refused)).toContain(path);
-      expect((await readFile(path)).equals(before)).toBe(true);
-    }
-  });
-
-  it('is refused where it is no file, or its folder is none', async () => {
-    const path = await pathOfStore();
-    await expect(SqliteStore.open({ path: dirname(path) })).rejects.toThrow(/is no file/);
-    await writeFile(path, '');
-    await expect(SqliteStore.open({ path: join(path, 'tasks.db') })).rejects.toBeInstanceOf(StoreError);
   });
 
   it.skipIf(process.platform === 'win32').each<[string, (path: string) => Promise<void>]>([
