@@ -1,15 +1,18 @@
 import { MemoryStore } from '../src/stores/memory.ts';
 import { Engine } from '../src/tasks/engine.ts';
 import type { Runner } from '../src/tasks/runner.ts';
-import { isTerminal, type Task } from '../src/tasks/task.ts';
+import type { TaskStore } from '../src/tasks/store.ts';
+import { isTerminal, type Call, type Task } from '../src/tasks/task.ts';
 
+/** Who a client over stdio, or in memory, is. */
+const OWNER = 'local';
 const HOUR_MS = 3_600_000;
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** An engine without a protocol before it. */
-export function engineWith(runner: Runner) {
+export function engineWith(runner: Runner, store: TaskStore = new MemoryStore()) {
   const engine = new Engine({
-    store: new MemoryStore(),
+    store,
     runner,
     log: SILENT,
     defaultTtlMs: HOUR_MS,
@@ -19,21 +22,26 @@ export function engineWith(runner: Runner) {
     maxQueuedPerOwner: Infinity,
     maxRunningPerOwner: Infinity,
   });
-  const create = (tool: string, ended: (task: Task) => void) =>
+  const create = (tool: string, ended: (task: Task) => void, args: Call['args'] = {}) =>
     engine.create(
-      { owner: 'bench', call: { tool, args: {}, lane: 'cpu' } },
+      { owner: OWNER, call: { tool, args, lane: 'cpu' } },
       { status: ({ task }) => isTerminal(task) && ended(task) },
     );
   return {
     /** Creates a task; resolves when it is queued. */
     create,
     /** Creates a task; resolves when it has ended. */
-    async run(tool: string): Promise<void> {
+    async run(tool: string, args?: Call['args']): Promise<Task> {
       const task = await new Promise<Task>((resolve, reject) => {
-        create(tool, resolve).catch(reject);
+        create(tool, resolve, args).catch(reject);
       });
       if (task.state !== 'completed') throw new Error(`${tool}: ${task.statusMessage}`);
+      return task;
     },
+    get: (taskId: string) => engine.get(OWNER, taskId),
+    list: (cursor?: string) => engine.list(OWNER, cursor, 50),
+    /** Takes over what the store has. */
+    recover: () => engine.recover(),
     close: () => engine.close(0),
   };
 }

@@ -1,8 +1,8 @@
-import type { Attempt, RunHooks, Runner } from '../src/tasks/runner.ts';
-import type { Call, Lane } from '../src/tasks/task.ts';
+import type { Runner } from '../src/tasks/runner.ts';
 import type { ThreadPool } from '../src/pool/pool.ts';
 import type { Benchmark, Report } from './benchmark.ts';
 import { engineWith } from './engine.ts';
+import { InstantRunner, type OpenRunner } from './instant-runner.ts';
 import { noopPool } from './noop-pool.ts';
 import { median, rounded } from './statistics.ts';
 
@@ -108,11 +108,6 @@ async function fill(runner: OpenRunner, size: number): Promise<{ drain: () => Pr
   };
 }
 
-/** It runs nothing until it is opened. */
-interface OpenRunner extends Runner {
-  open(): void;
-}
-
 /** The pool for one engine after another. */
 function lasting(pool: ThreadPool): OpenRunner {
   let isOpen = false;
@@ -129,37 +124,6 @@ function lasting(pool: ThreadPool): OpenRunner {
     },
     close: () => Promise.resolve(),
   };
-}
-
-/** A place where calls end as soon as they have begun, one at a time. Closed at first. */
-class InstantRunner implements OpenRunner {
-  onRoom: (lane: Lane) => void = () => {};
-  #isFree = false;
-
-  refusal(): undefined {}
-
-  room(): number {
-    return this.#isFree ? 1 : 0;
-  }
-
-  open(): void {
-    this.#isFree = true;
-    this.onRoom('cpu');
-  }
-
-  start(_taskId: string, _call: Call, _attempt: Attempt, hooks: RunHooks) {
-    this.#isFree = false;
-    queueMicrotask(() => {
-      hooks.finished({ type: 'result', result: { content: [] }, isError: false });
-      hooks.left();
-      this.open();
-    });
-    return { thread: 1, stop: () => {} };
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
 }
 
 function collect(): void {
