@@ -5,6 +5,7 @@ import { StoreError } from '../errors.ts';
 import { Connection } from './sqlite-connection.ts';
 import type { SqliteDriver } from './sqlite-driver.ts';
 import { faultOf, oneLine } from './sqlite-errors.ts';
+import { CHECKPOINT_PAGES } from './sqlite-log.ts';
 import { APPLICATION_ID, SCHEMA_VERSION, migrate, schemaVersion } from './sqlite-schema.ts';
 
 export type Synchronous = 'full' | 'normal';
@@ -86,7 +87,7 @@ function settings(synchronous: Synchronous): string {
     'foreign_keys = ON',
     `synchronous = ${synchronous}`,
     // Small steps: whoever commits copies the pages of the log into the file, which takes some 50 µs each.
-    'wal_autocheckpoint = 100',
+    `wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
     'journal_size_limit = 4194304',
     'cache_size = -16384',
   ]

@@ -10,6 +10,7 @@ import type { Connection } from './sqlite-connection.ts';
 import { loadDriver } from './sqlite-driver.ts';
 import { closed, damaged, faultOf } from './sqlite-errors.ts';
 import { LargeValues } from './sqlite-large.ts';
+import { LargeLog } from './sqlite-log.ts';
 import { openFile, type Synchronous } from './sqlite-open.ts';
 import { Reader } from './sqlite-reader.ts';
 import * as rows from './sqlite-rows.ts';
@@ -49,6 +50,7 @@ export class SqliteStore implements TaskStore {
   readonly #writer: Writer;
   readonly #large: LargeValues;
   readonly #space: Space;
+  readonly #largeLog: LargeLog;
   #checker: Checker | undefined;
   #closing: Promise<void> | undefined;
 
@@ -73,7 +75,12 @@ export class SqliteStore implements TaskStore {
     const kept = Number(connection.value("SELECT value FROM meta WHERE name = 'clock_offset_ms'") ?? 0);
     this.clock = new SteadyClock(kept);
     this.#reader = new Reader(connection);
-    this.#writer = new Writer(connection, offsetKeeper(this.clock, kept));
+    this.#largeLog = new LargeLog(connection);
+    const keepOffset = offsetKeeper(this.clock, kept);
+    this.#writer = new Writer(connection, () => {
+      this.#largeLog.look();
+      return keepOffset(connection);
+    });
     this.#space = new Space(this.#writer, connection, options);
     this.#large = new LargeValues(this.#reader, this.#writer, (bytes) => this.#space.checkDisk(bytes));
     this.shared = new SqliteShared(this.#reader, this.#writer, connection, {
@@ -207,7 +214,7 @@ export class SqliteStore implements TaskStore {
   }
 
   async #close(): Promise<void> {
-    await this.#checker?.stop();
+    await Promise.all([this.#checker?.stop(), this.#largeLog.stop()]);
     this.#space.close();
     await this.shared.close();
     await this.#writer.idle();
