@@ -9,6 +9,9 @@ import type { Phase } from './store-load.ts';
 
 const LOAD = fileURLToPath(new URL('./store-load.js', import.meta.url));
 
+/** What a page takes to get to the disk, but seldom. */
+export const STALL_MS = 10;
+
 /** How long the event loop was held, in milliseconds, what it waited for a core left out. */
 export interface Held {
   readonly p99: number;
@@ -22,6 +25,8 @@ export interface Held {
 export interface HeldIn extends Held {
   readonly what: string;
   readonly tasks: number;
+  /** The longest but for the times at which the control was held, too, for longer than {@link STALL_MS}: by the machine. */
+  readonly byStore: number;
   /** The same of a process beside it, at that time, that does no more than write a page to the disk every 5 ms. */
   readonly control: Held;
 }
@@ -43,19 +48,30 @@ export async function measureHeld(path: string, ms: number): Promise<readonly [H
   const held = phases.map(({ what, tasks, turns }): HeldIn => {
     const [from, to] = [turns[0]!.atMs, turns.at(-1)!.atMs];
     const meanwhile = beside!.turns.filter(({ atMs }) => atMs > from && atMs <= to);
-    return { what, tasks, ...heldBy(turns), control: heldBy(meanwhile) };
+    const stalls = meanwhile.filter((turn) => ownMs(turn) > STALL_MS);
+    const rest = turns.filter((turn) => !stalls.some((stall) => overlap(turn, stall)));
+    const byStore = Math.max(0, ...rest.map(ownMs));
+    return { what, tasks, byStore, ...heldBy(turns), control: heldBy(meanwhile) };
   });
   return [heldBy(before!.turns), ...held];
 }
 
 function heldBy(turns: readonly Turn[]): Held {
-  const own = turns.map(({ ms, waitedMs }) => ms - waitedMs);
+  const own = turns.map(ownMs);
   return {
     p99: quantile(own, 0.99),
     longest: Math.max(...own),
     withWaiting: Math.max(...turns.map(({ ms }) => ms)),
     ran: Math.max(...turns.map(({ ranMs }) => ranMs)),
   };
+}
+
+function ownMs({ ms, waitedMs }: Turn): number {
+  return ms - waitedMs;
+}
+
+function overlap(a: Turn, b: Turn): boolean {
+  return a.atMs > b.atMs - b.ms && b.atMs > a.atMs - a.ms;
 }
 
 async function phasesOf(child: ChildProcess, message?: string): Promise<readonly Phase[]> {

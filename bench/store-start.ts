@@ -1,10 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { GetTaskResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { TaskClient } from 'mcp-taskpool/client';
 import { SqliteStore } from '../src/stores/sqlite.ts';
-import { TOOLS } from './places.ts';
-
-const SERVER = fileURLToPath(new URL('./store-server.js', import.meta.url));
+import { CLI, TOOLS } from './places.ts';
 
 /** Milliseconds until a store is open, and has given all that another server has left. */
 export async function timeOpening(path: string): Promise<number> {
@@ -19,7 +16,8 @@ export async function timeOpening(path: string): Promise<number> {
 /** Milliseconds from the start of a server's process to its first answer, which is about a task. */
 export async function timeServing(path: string, taskId: string): Promise<number> {
   const started = performance.now();
-  const client = await TaskClient.connect({ command: process.execPath, args: [SERVER, TOOLS, path] });
+  const args = [CLI, 'serve', '--tools', TOOLS, '--store', `sqlite:${path}`];
+  const client = await TaskClient.connect({ command: process.execPath, args });
   try {
     await client.sdk.request({ method: 'tasks/get', params: { taskId } }, GetTaskResultSchema);
     return performance.now() - started;
