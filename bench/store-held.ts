@@ -8,6 +8,9 @@ import { quantile } from './statistics.ts';
 import type { Phase } from './store-load.ts';
 
 const LOAD = fileURLToPath(new URL('./store-load.js', import.meta.url));
+const CONTROL = fileURLToPath(new URL('./store-control.js', import.meta.url));
+/** For so many kinds of load the bare writes go on: the longer, the more of the rare is seen. */
+const AS_LONG_AS = 4;
 
 /** What a page takes to get to the disk, but seldom. */
 export const STALL_MS = 10;
@@ -34,26 +37,27 @@ export interface HeldIn extends Held {
 /**
  * Gives a store in a process of its own much to do, and tells how long its event loop was held.
  * @param ms how long each kind of load lasts
- * @returns that by kind of load, and first that of a process without a store while nothing else goes on
+ * @returns that by kind of load; and the same of a process without a store, while nothing else goes on, that asks the
+ *   same of the disk by bare writes
  */
-export async function measureHeld(path: string, ms: number): Promise<readonly [Held, ...HeldIn[]]> {
+export async function measureHeld(path: string, ms: number): Promise<{ bare: Held; held: HeldIn[] }> {
   const aside = join(path, '../control');
-  const alone = fork(LOAD, ['control', aside]);
-  await setTimeout(ms);
-  const [before] = await phasesOf(alone, 'end');
+  const alone = fork(CONTROL, ['heavy', aside]);
+  await setTimeout(AS_LONG_AS * ms);
+  const bare = await said<Turn[]>(alone, 'end');
 
-  const control = fork(LOAD, ['control', aside]);
-  const phases = await phasesOf(fork(LOAD, ['store', path, String(ms)]));
-  const [beside] = await phasesOf(control, 'end');
+  const control = fork(CONTROL, ['light', aside]);
+  const phases = await said<Phase[]>(fork(LOAD, [path, String(ms)]));
+  const beside = await said<Turn[]>(control, 'end');
   const held = phases.map(({ what, tasks, turns }): HeldIn => {
     const [from, to] = [turns[0]!.atMs, turns.at(-1)!.atMs];
-    const meanwhile = beside!.turns.filter(({ atMs }) => atMs > from && atMs <= to);
+    const meanwhile = beside.filter(({ atMs }) => atMs > from && atMs <= to);
     const stalls = meanwhile.filter((turn) => ownMs(turn) > STALL_MS);
     const rest = turns.filter((turn) => !stalls.some((stall) => overlap(turn, stall)));
     const byStore = Math.max(0, ...rest.map(ownMs));
     return { what, tasks, byStore, ...heldBy(turns), control: heldBy(meanwhile) };
   });
-  return [heldBy(before!.turns), ...held];
+  return { bare: heldBy(bare), held };
 }
 
 function heldBy(turns: readonly Turn[]): Held {
@@ -74,12 +78,12 @@ function overlap(a: Turn, b: Turn): boolean {
   return a.atMs > b.atMs - b.ms && b.atMs > a.atMs - a.ms;
 }
 
-async function phasesOf(child: ChildProcess, message?: string): Promise<readonly Phase[]> {
+async function said<T>(child: ChildProcess, message?: string): Promise<T> {
   const exited = once(child, 'exit').then(([code]) =>
-    Promise.reject(new Error(`store-load ended with ${String(code)}`)),
+    Promise.reject(new Error(`a process of the benchmark ended with ${String(code)}`)),
   );
   if (message !== undefined) child.send(message);
-  const [phases] = (await Promise.race([once(child, 'message'), exited])) as [Phase[]];
+  const [value] = (await Promise.race([once(child, 'message'), exited])) as [T];
   await exited.catch(() => {});
-  return phases;
+  return value;
 }

@@ -1,4 +1,3 @@
-import { fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { loadDriver } from '../src/stores/sqlite-driver.ts';
 import { SqliteStore } from '../src/stores/sqlite.ts';
@@ -9,11 +8,8 @@ import { LoopWatch, type Turn } from './loop-watch.ts';
 import { RESULT, TOOL } from './store-file.ts';
 
 /*
- * A process whose store has much to do, and how long its event loop is held meanwhile; or one without a store, for
- * comparison, which writes to the disk as bare as can be.
- *
- *     node store-load.js store FILE MS     each kind of load for that long
- *     node store-load.js control FILE      until a message comes
+ * A process whose store has much to do, and how long its event loop is held meanwhile: `node store-load.js FILE MS`,
+ * each kind of load for that long.
  */
 
 /** A kind of load. */
@@ -38,14 +34,14 @@ const MANY_VALUES = {
 /** Of what is in the file, how much is removed for want of room. */
 const EVICTED = 0.02;
 
-const [mode, path, length] = process.argv.slice(2) as [string, string, string];
+const [path, ms] = process.argv.slice(2) as [string, string];
 const phases: Phase[] = [];
-await (mode === 'store' ? load(Number(length)) : control());
+await load(Number(ms));
 
-async function load(ms: number): Promise<void> {
+async function load(lasting: number): Promise<void> {
   const { store, engine } = await open();
   const run = () => engine.run(TOOL);
-  const phase = (what: string, work: Work) => watch(what, ms, work);
+  const phase = (what: string, work: Work) => watch(what, lasting, work);
   await phase('nothing', (isOver) => repeat(1, isOver, () => setTimeout(10)));
   await phase(`create and finish, ${MANY} at a time`, (isOver) => repeat(MANY, isOver, run));
   await phase(`list, and create and finish, ${SOME} at a time`, async (isOver) => {
@@ -117,8 +113,8 @@ async function evict(phase: (what: string, work: Work) => Promise<void>): Promis
 /** @returns how many tasks it was about */
 type Work = (isOver: () => boolean) => Promise<number>;
 
-async function watch(what: string, ms: number, work: Work): Promise<void> {
-  const until = performance.now() + ms;
+async function watch(what: string, lasting: number, work: Work): Promise<void> {
+  const until = performance.now() + lasting;
   const loop = new LoopWatch();
   const tasks = await work(() => performance.now() >= until);
   phases.push({ what, turns: loop.end(), tasks });
@@ -150,21 +146,4 @@ function outcomeOf({ tool }: Call): Outcome {
   if (tool === TOOL) return RESULT;
   const result = tool === 'long' ? LONG : MANY_VALUES;
   return { type: 'result', result, isError: false };
-}
-
-async function control(): Promise<void> {
-  const file = openSync(path, 'w');
-  const page = Buffer.alloc(4096);
-  for (let at = 0; at < 64; at++) writeSync(file, page);
-  const loop = new LoopWatch();
-  const stop = new AbortController();
-  process.once('message', () => stop.abort());
-  for (let at = 0; !stop.signal.aborted; at = (at + 1) % 64) {
-    writeSync(file, page, 0, page.length, at * page.length);
-    fdatasyncSync(file);
-    await setTimeout(5);
-  }
-  process.send!([{ what: 'control', turns: loop.end(), tasks: 0 } satisfies Phase], () =>
-    process.disconnect(),
-  );
 }

@@ -53,8 +53,9 @@ async function measure(folder: string, short: boolean): Promise<Report> {
   const byClient = await readByClient(files, rounds, short ? 250 : 1000);
 
   await expire(large.path, 1, many * EXPIRING);
-  const [alone, ...held] = await measureHeld(large.path, short ? 300 : 5000);
+  const { bare, held } = await measureHeld(large.path, short ? 300 : 5000);
   const longest = Math.max(...held.map(({ byStore }) => byStore));
+  const atWork = Math.max(...held.map(({ ran }) => ran));
 
   const rows = many.toLocaleString('en');
   const row = (
@@ -102,10 +103,11 @@ async function measure(folder: string, short: boolean): Promise<Report> {
     ],
     notes: [
       `Medians of rounds in which what is compared takes turns; ratios are those of the rounds. ${rows} tasks are ${Math.round(megabytes)} MB.`,
-      'The event loop: how long it took to come round at most, less the time that the thread waited for a core. Beside it, at the',
-      'same time, a process without a store that writes a page to the disk every 5 ms. Alone, with no store anywhere, that was held',
-      `for ${rounded(alone.p99)} ms at p99, and ${rounded(alone.longest)} ms at most. By the store, as the target has it: but for the times at which`,
-      `that process was held, too, for more than ${STALL_MS} ms.`,
+      'The event loop: how long it took to come round at most, less the time that the thread waited for a core. At work: without',
+      'the waits for the disk, too. By the store: but for the times at which a process without a store was held, too, for more than',
+      `${STALL_MS} ms, which beside it writes a page to the disk every 5 ms. A process alone that asks the same of the disk by bare writes`,
+      `(100 kB after a log, and 100 pages here and there in a file, synchronised) was held for ${rounded(bare.p99)} ms at p99, and`,
+      `${rounded(bare.longest)} ms at most: with \`synchronous\` full, nothing is acknowledged before the disk has it.`,
     ],
     targets: [
       {
@@ -134,7 +136,13 @@ async function measure(folder: string, short: boolean): Promise<Report> {
         atMost: 1.5,
       },
       {
-        target: `event loop held by the store, longest, with ${rows} tasks`,
+        target: `event loop held by the store's work, longest, with ${rows} tasks`,
+        measured: rounded(atWork),
+        atMost: 20,
+        unit: 'ms',
+      },
+      {
+        target: `the same with its waits for the disk (bare writes alone: ${rounded(bare.longest)} ms)`,
         measured: rounded(longest),
         atMost: 20,
         unit: 'ms',
