@@ -167,6 +167,8 @@ export class SqliteInspector {
       connection.exec(`PRAGMA incremental_vacuum(${SLICE_PAGES})`);
       return unused() >= before;
     });
+    // Until the log has been copied, the file is as large as it was. Nobody is made to wait for it.
+    connection.get('PRAGMA wal_checkpoint(PASSIVE)');
     return sum;
   }
 
