@@ -26,6 +26,17 @@ export function storeConformance(name: string, open: () => Promise<TaskStore>): 
       expect((await store.get('a'))?.owner).toBe('ada');
     });
 
+    it("refuses a second task of an owner's key, until the first has expired", async () => {
+      const keyed = (taskId: string, owner: string, ttlMs: number) =>
+        aTask({ taskId, owner, ttlMs, createdAt: store.clock.now(), idempotencyKey: 'k' });
+      await store.create({ ...keyed('a', 'ada', 60_000), createdAt: 1, expiresAt: 2 });
+      await store.create(keyed('b', 'ada', 60_000));
+      await store.create(keyed('c', 'bob', 60_000));
+      await expect(store.create(keyed('d', 'ada', 60_000))).rejects.toMatchObject({ name: 'KeyTakenError' });
+      expect(await store.get('d')).toBeUndefined();
+      expect((await store.findByKey('ada', 'k'))?.taskId).toBe('b');
+    });
+
     it('finds a task by its owner and its idempotency key, until it is gone', async () => {
       const task = aTask({ taskId: 'a', owner: 'ada', idempotencyKey: 'k', createdAt: 1000, ttlMs: 10 });
       await store.create(task);
