@@ -139,15 +139,9 @@ export class Lifecycle {
    * it is run again, and given the answers.
    */
   restoreQuestions(live: Live): void {
+    const change = (asked: Journal, isWaiting: boolean) => this.#asked(live, asked, isWaiting);
     for (const { key, question, answer } of live.task.asked ?? []) {
-      if (answer !== undefined) continue;
-      put(
-        live,
-        key,
-        question,
-        () => {},
-        (asked, isWaiting) => this.#asked(live, asked, isWaiting),
-      );
+      if (answer === undefined) put(live, key, question, () => {}, change);
     }
     if (live.questions.length === 0) this.again(live, afterWaiting(live.task));
   }
@@ -265,6 +259,8 @@ export class Lifecycle {
       progress: (progress) => {
         if (isOver()) return;
         live.progress = progress;
+        if (progress.done <= live.told) return;
+        live.told = progress.done;
         for (const observer of live.observers) observer.progress?.(progress);
       },
       log: (entries) => {

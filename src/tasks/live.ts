@@ -26,6 +26,8 @@ export interface Live {
   /** Until its next run is queued. */
   pause?: NodeJS.Timeout;
   progress?: Progress;
+  /** The highest progress that has been told: of all its runs, as it never falls (2025-11-25, progress). */
+  told: number;
   /** Without an answer so far. */
   questions: readonly PendingQuestion[];
   /** How many questions its last run has asked. */
@@ -47,6 +49,7 @@ export function newLive(task: Task, kept: boolean): Live {
     stored: task,
     isStored: false,
     kept,
+    told: -Infinity,
     counts: 'waiting',
     holdsPlace: false,
     observers: [],

@@ -30,6 +30,14 @@ const tools = {
     if (attempt < 3) throw new Error('not yet');
     return { steps };
   }`),
+  'reports.js': toolSource(`retry: { attempts: 2, backoff: 1 }, run: async (_, { attempt, progress }) => {
+    for (const done of attempt === 1 ? [1, 2, 3] : [1, 3, 4]) {
+      progress(done);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    if (attempt === 1) throw new Error('not yet');
+    return 'reported';
+  }`),
   'asks_first.js': toolSource(`retry: { attempts: 2, backoff: 1 }, run: async (_, { attempt, input }) => {
     const form = { type: 'object', properties: { name: { type: 'string' } } };
     const { content } = await input({ message: 'Who?', requestedSchema: form });
@@ -101,6 +109,15 @@ describe.each(['thread', 'process'] as const)('In a %s, a tool that may be tried
     const client = await serve(isolation);
     const { structuredContent } = await client.startTask('goes_on', {});
     expect(structuredContent).toEqual({ steps: [1, 2, 3] });
+  });
+
+  it('never falls back in its progress', async () => {
+    const client = await serve(isolation);
+    const heard: number[] = [];
+    const task = client.startTask('reports', {});
+    task.onProgress(({ progress }) => heard.push(progress));
+    expect(await task).toMatchObject({ content: [{ text: 'reported' }] });
+    expect(heard).toEqual([1, 2, 3, 4]);
   });
 
   it('is tried again in a plain call, too', async () => {
