@@ -26,7 +26,7 @@ describe('The place of the tasks of a tools folder', () => {
     ['on Windows', { ...windows, env: { LOCALAPPDATA: 'D:\\Local' } }, 'D:\\Local\\mcp-taskpool\\'],
     ['on Windows without LOCALAPPDATA', windows, 'C:\\Users\\ada\\AppData\\Local\\mcp-taskpool\\'],
   ])('is in the state folder: %s', (_, surroundings, folder) => {
-    const tools = surroundings.platform === 'win32' ? 'E:\\work\\tools' : '/work/tools';
+    const tools = surroundings.platform === 'win32' ? 'E:\\srv\\tools' : '/srv/tools';
     const path = storePathOf(tools, surroundings);
     expect(path.slice(0, folder.length)).toBe(folder);
     expect(path.slice(folder.length)).toMatch(/^tools-[\da-f]{10}\.db$/);
