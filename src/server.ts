@@ -4,7 +4,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { assemble } from './assemble.ts';
 import { checkOptions, type ServerOptions } from './options.ts';
 import type { ConnectOptions, ModernOptions, Served } from './serve/served.ts';
-import type { Log } from './tasks/log.ts';
+import { SILENT } from './tasks/log.ts';
 import type { Endpoint } from './wire/2026-07-28-endpoint.ts';
 import { serveGenerations } from './wire/generations.ts';
 import { Heartbeats } from './wire/heartbeats.ts';
@@ -12,8 +12,6 @@ import { LookUps } from './wire/look-ups.ts';
 import { defaultOwner } from './wire/owner.ts';
 import type { Service } from './wire/service.ts';
 import { VERSION } from './version.ts';
-
-const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 /**
  * Reads the tools folder, starts the threads, and serves the tools on every transport that is connected.

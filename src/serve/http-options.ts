@@ -1,6 +1,6 @@
 import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';
 import { OptionError } from '../errors.ts';
-import type { Log } from '../tasks/log.ts';
+import { SILENT, type Log } from '../tasks/log.ts';
 import { isLoopback, isWildcard } from './http-hosts.ts';
 
 export interface HttpOptions {
@@ -112,8 +112,6 @@ export interface CheckedHttpOptions {
   readonly limits: Required<HttpLimits>;
   readonly log: Log;
 }
-
-const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** @throws {OptionError} when an option has a value it cannot have, or a bind that others can reach lacks `auth` */
 export function checkHttpOptions(options: HttpOptions): CheckedHttpOptions {

@@ -1,6 +1,7 @@
 import { execFile, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../tasks/log.ts';
+import { kill } from './kill.ts';
 
 const SCRIPT = fileURLToPath(new URL('./sqlite-check.js', import.meta.url));
 
@@ -22,11 +23,6 @@ export class Checker {
   /** Resolves when it has ended. */
   stop(): Promise<void> {
     this.#isStopped = true;
-    const { exitCode, signalCode } = this.#child;
-    if (exitCode !== null || signalCode !== null) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#child.once('exit', () => resolve());
-      this.#child.kill('SIGKILL');
-    });
+    return kill(this.#child);
   }
 }

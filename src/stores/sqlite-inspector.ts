@@ -2,18 +2,18 @@ import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../errors.ts';
 import type { Letter } from '../tasks/store.ts';
-import { ending, transition, type Call, type Outcome, type Task, type TaskState } from '../tasks/task.ts';
+import { ended, type Task, type TaskState } from '../tasks/task.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { loadDriver, type SqliteRow, type SqliteValue } from './sqlite-driver.ts';
 import { Instances } from './sqlite-instances.ts';
-import { unpack } from './packed-json.ts';
-import { getPart } from './sqlite-large.ts';
+import { whole } from './sqlite-large.ts';
+import { LONGEST_LOCK_MS } from './sqlite-lock.ts';
 import { openFile } from './sqlite-open.ts';
-import { COLUMNS, endedAt, key, readRow, recordOf, type Beside } from './sqlite-rows.ts';
+import { Reader } from './sqlite-reader.ts';
+import { COLUMNS, endedAt, key, readRow, recordOf } from './sqlite-rows.ts';
 import { rollBack } from './sqlite-schema.ts';
 import { remove } from './sqlite-space.ts';
 
-const LONGEST_LOCK_MS = 5000;
 /** As a server has it where it is told nothing else. */
 const LEASE_MS = 30_000;
 /** A file of one byte is empty to SQLite, too. */
@@ -46,10 +46,12 @@ export interface TaskFilter {
 export class SqliteInspector {
   readonly path: string;
   readonly #connection: Connection;
+  readonly #reader: Reader;
   readonly #instances = new Instances(LEASE_MS);
 
   private constructor(connection: Connection) {
     this.#connection = connection;
+    this.#reader = new Reader(connection);
     this.path = connection.path;
   }
 
@@ -95,26 +97,11 @@ export class SqliteInspector {
 
   /** All of a task; undefined where there is none, or it has expired. */
   async get(taskId: string): Promise<KeptTask | undefined> {
-    const found = this.#transaction('BEGIN', () => {
-      const row = this.#find(taskId);
-      if (row === undefined) return undefined;
-      const read = readRow(row);
-      const parts = (beside?: Beside) => beside && this.#parts(read.sequence, beside);
-      const [call, result] = [parts(read.call), parts(read.result)];
-      return { task: read.task, server: this.#serverOf(row), call, result };
-    });
-    // What is kept beside a row goes first, when a task is removed.
-    if (found === undefined || found.call === null || found.result === null) return undefined;
-    const { task, server, call, result } = found;
-    const { outcome } = task;
-    return {
-      task: {
-        ...task,
-        ...(call && { call: (await unpack(call)) as Call }),
-        ...(result && outcome && { outcome: { ...outcome, result: await unpack(result) } as Outcome }),
-      },
-      server,
-    };
+    const row = this.#find(taskId);
+    if (row === undefined) return undefined;
+    const server = this.#serverOf(row);
+    const task = await whole(row, this.#reader);
+    return task && { task, server };
   }
 
   /**
@@ -193,17 +180,6 @@ export class SqliteInspector {
     return { pid: Number(pid), gone };
   }
 
-  /** Null where some of it is gone. */
-  #parts(sequence: number, { version, parts }: Beside): Uint8Array[] | null {
-    const found: Uint8Array[] = [];
-    for (let part = 0; part < parts; part++) {
-      const bytes = getPart(this.#connection, sequence, version, part);
-      if (bytes === undefined) return null;
-      found.push(bytes);
-    }
-    return found;
-  }
-
   #ask({ sequence }: SqliteRow): void {
     const wish = JSON.stringify({ type: 'cancel' } satisfies Letter['wish']);
     this.#connection.run('INSERT INTO letters (task, wish) VALUES (?, ?)', sequence!, wish);
@@ -214,16 +190,12 @@ export class SqliteInspector {
     return this.#transaction('BEGIN IMMEDIATE', () => {
       const row = this.#find(taskId);
       if (row === undefined || row['ended_at'] !== null || row['instance'] !== instance) return false;
-      const { checkpoint: _1, asked: _2, ...task } = readRow(row).task;
-      const outcome = { type: 'cancelled' } as const;
-      const { state, ...words } = ending(outcome);
-      const now = Date.now();
-      const ended = transition(task, state, { ...words, outcome, updatedAt: now, endedAt: now });
+      const task = ended(readRow(row).task, { type: 'cancelled' });
       this.#connection.run(
         'UPDATE tasks SET state = ?, instance = NULL, ended_at = ?, record = ? WHERE sequence = ?',
-        state,
-        endedAt(ended),
-        recordOf(ended),
+        task.state,
+        endedAt(task),
+        recordOf(task),
         row['sequence']!,
       );
       return true;

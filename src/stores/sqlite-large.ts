@@ -109,39 +109,7 @@ export class LargeValues {
     if ((await this.#reader.read((connection) => connection.get(RESULT, sequence))) !== undefined) {
       while (await this.#writer.write((connection) => connection.run(DROP_RESULTS, sequence) > 0));
     }
-    return this.whole(row);
-  }
-
-  /**
-   * The task of a row, with what is kept beside it; undefined where that is gone by now.
-   * @throws {UnreadableTaskError} where it is not what was written
-   */
-  async whole(row: SqliteRow): Promise<Task | undefined> {
-    const { sequence, task, call, result } = readRow(row);
-    if (call === undefined && result === undefined) return task;
-    let whole = task;
-    if (call !== undefined) {
-      const value = await this.#value(task, sequence, call);
-      if (value === undefined) return undefined;
-      whole = { ...whole, call: value as Task['call'] };
-    }
-    if (result !== undefined && task.outcome?.type === 'result') {
-      const value = await this.#value(task, sequence, result);
-      if (value === undefined) return undefined;
-      whole = { ...whole, outcome: { ...task.outcome, result: value as Record<string, unknown> } };
-    }
-    return whole;
-  }
-
-  /** Undefined where it is gone. */
-  async #value({ taskId }: Task, sequence: number, beside: Beside): Promise<unknown> {
-    const parts = await this.#parts(sequence, beside);
-    if (parts === undefined) return undefined;
-    try {
-      return await unpack(parts);
-    } catch (error) {
-      throw new UnreadableTaskError(taskId, error);
-    }
+    return whole(row, this.#reader);
   }
 
   /** False where the task is not in that state, or not that server's, any more. */
@@ -164,27 +132,48 @@ export class LargeValues {
       this.#left.delete(version);
     }
   }
-
-  async #parts(sequence: number, { version, parts }: Beside): Promise<Uint8Array[] | undefined> {
-    const read: Uint8Array[] = [];
-    for (let part = 0; part < parts; part++) {
-      const bytes = await this.#reader.read((connection) => getPart(connection, sequence, version, part));
-      if (bytes === undefined) return undefined;
-      read.push(bytes);
-      await setImmediate();
-    }
-    return read;
-  }
 }
 
-/** One part of a value that is kept beside a row; undefined where it is gone. */
-export function getPart(
-  connection: Connection,
+/**
+ * The task of a row, with what is kept beside it; undefined where that is gone by now.
+ * @throws {UnreadableTaskError} where it is not what was written
+ */
+export async function whole(row: SqliteRow, reader: Reader): Promise<Task | undefined> {
+  const { sequence, task, call, result } = readRow(row);
+  if (call === undefined && result === undefined) return task;
+  let whole = task;
+  if (call !== undefined) {
+    const value = await valueOf(task, sequence, call, reader);
+    if (value === undefined) return undefined;
+    whole = { ...whole, call: value as Task['call'] };
+  }
+  if (result !== undefined && task.outcome?.type === 'result') {
+    const value = await valueOf(task, sequence, result, reader);
+    if (value === undefined) return undefined;
+    whole = { ...whole, outcome: { ...task.outcome, result: value as Record<string, unknown> } };
+  }
+  return whole;
+}
+
+/** Undefined where it is gone. */
+async function valueOf(
+  { taskId }: Task,
   sequence: number,
-  version: number,
-  part: number,
-): Uint8Array | undefined {
-  return connection.get(PART, sequence, version, part)?.['bytes'] as Uint8Array | undefined;
+  { version, parts }: Beside,
+  reader: Reader,
+): Promise<unknown> {
+  const read: Uint8Array[] = [];
+  for (let part = 0; part < parts; part++) {
+    const row = await reader.read((connection) => connection.get(PART, sequence, version, part));
+    if (row === undefined) return undefined;
+    read.push(row['bytes'] as Uint8Array);
+    await setImmediate();
+  }
+  try {
+    return await unpack(read);
+  } catch (error) {
+    throw new UnreadableTaskError(taskId, error);
+  }
 }
 
 /** Removes some of what is kept beside a row; false where nothing is left. */

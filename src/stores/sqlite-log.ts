@@ -1,6 +1,7 @@
 import { execFile, type ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { kill } from './kill.ts';
 import type { Connection } from './sqlite-connection.ts';
 
 const SCRIPT = fileURLToPath(new URL('./sqlite-checkpoint.js', import.meta.url));
@@ -47,12 +48,7 @@ export class LargeLog {
   /** Resolves when the process has ended. */
   stop(): Promise<void> {
     this.#isStopped = true;
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-    return new Promise((resolve) => {
-      child.once('exit', () => resolve());
-      child.kill('SIGKILL');
-    });
+    return this.#child === undefined ? Promise.resolve() : kill(this.#child);
   }
 
   #ended(error: Error | null): void {

@@ -1,17 +1,15 @@
 import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { StoreError } from '../errors.ts';
 import { Connection } from './sqlite-connection.ts';
 import type { SqliteDriver } from './sqlite-driver.ts';
 import { faultOf, oneLine } from './sqlite-errors.ts';
+import { untilUnlocked } from './sqlite-lock.ts';
 import { CHECKPOINT_PAGES } from './sqlite-log.ts';
 import { APPLICATION_ID, SCHEMA_VERSION, migrate, schemaVersion } from './sqlite-schema.ts';
 
 export type Synchronous = 'full' | 'normal';
 
-/** How long to wait for another process that has the file locked. */
-const LONGEST_LOCK_MS = 5000;
 /**
  * The size up to which a file is read whole before it is used: some 20 ms where the system has it in memory, and 0.2 s
  * where it comes from a slow disk. Reading more would be too long to wait for, and is done beside its use.
@@ -33,9 +31,9 @@ export async function openFile(
   let connection: Connection | undefined;
   try {
     const isSeen = await look(driver, path, isChecked);
-    const opened = await patiently(path, () => new Connection(driver, path, settings(synchronous)));
+    const opened = await untilUnlocked(() => new Connection(driver, path, settings(synchronous)));
     connection = opened;
-    await patiently(path, () => {
+    await untilUnlocked(() => {
       // Somebody else may have made it what it is only now.
       const isNew = check(opened, isChecked && !isSeen);
       if (isNew) opened.exec('PRAGMA auto_vacuum = INCREMENTAL');
@@ -61,9 +59,9 @@ export async function openFile(
 async function look(driver: SqliteDriver, path: string, isChecked: boolean): Promise<boolean> {
   let connection: Connection | undefined;
   try {
-    const opened = await patiently(path, () => new Connection(driver, path, '', { readOnly: true }));
+    const opened = await untilUnlocked(() => new Connection(driver, path, '', { readOnly: true }));
     connection = opened;
-    await patiently(path, () => check(opened, isChecked));
+    await untilUnlocked(() => check(opened, isChecked));
     return true;
   } catch (error) {
     if (faultOf(error) !== 'unavailable') throw error;
@@ -169,18 +167,5 @@ function refused(path: string, error: unknown): StoreError {
     case 'constraint':
     case 'statement':
       return new StoreError(`${path}: cannot be used: ${message}`, options);
-  }
-}
-
-async function patiently<T>(path: string, attempt: () => T): Promise<T> {
-  const longest = performance.now() + LONGEST_LOCK_MS;
-  for (;;) {
-    try {
-      return attempt();
-    } catch (error) {
-      if (faultOf(error) !== 'busy') throw error;
-      if (performance.now() > longest) throw refused(path, error);
-    }
-    await setTimeout(5 + Math.random() * 20);
   }
 }

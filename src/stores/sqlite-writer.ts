@@ -1,14 +1,13 @@
 import type { StoreUnavailableError } from '../errors.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { damaged, faultOf, unavailable } from './sqlite-errors.ts';
+import { LONGEST_LOCK_MS } from './sqlite-lock.ts';
 import { rollBack } from './sqlite-schema.ts';
 
 /** What one transaction takes at most, so that the event loop is not held for longer than it takes. */
 const MOST_OPERATIONS = 64;
 const MOST_BYTES = 512 * 1024;
 const MOST_MS = 3;
-/** How long another process may keep the file locked before what waits is refused. */
-const LONGEST_LOCK_MS = 5000;
 
 interface Operation {
   readonly run: (connection: Connection) => unknown;

@@ -2,14 +2,14 @@ import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { InvalidCursorError, KeyTakenError, OptionError } from '../errors.ts';
 import { SteadyClock } from '../tasks/clock.ts';
-import type { Log } from '../tasks/log.ts';
+import { SILENT, type Log } from '../tasks/log.ts';
 import type { Page, Purged, TaskStore } from '../tasks/store.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { Checker } from './sqlite-checker.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { loadDriver } from './sqlite-driver.ts';
 import { closed, damaged, faultOf } from './sqlite-errors.ts';
-import { LargeValues } from './sqlite-large.ts';
+import { LargeValues, whole } from './sqlite-large.ts';
 import { LargeLog } from './sqlite-log.ts';
 import { openFile, type Synchronous } from './sqlite-open.ts';
 import { Reader } from './sqlite-reader.ts';
@@ -20,7 +20,6 @@ import { Writer } from './sqlite-writer.ts';
 
 /** How many rows are read at once. */
 const SLICE = 50;
-const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 export interface SqliteStoreOptions {
   /** The file; made where there is none, readable by its owner alone. */
@@ -151,7 +150,7 @@ export class SqliteStore implements TaskStore {
     const row = await this.#reader.read((connection) =>
       connection.get(`${SELECT} WHERE task_id = ?`, rows.key(taskId)),
     );
-    return row && this.#large.whole(row);
+    return row && whole(row, this.#reader);
   }
 
   async findByKey(owner: string, idempotencyKey: string): Promise<Task | undefined> {
@@ -159,7 +158,7 @@ export class SqliteStore implements TaskStore {
     const row = await this.#reader.read((connection) =>
       connection.get(`${SELECT} ${where}`, rows.key(owner), rows.key(idempotencyKey)),
     );
-    return row && this.#large.whole(row);
+    return row && whole(row, this.#reader);
   }
 
   /** Leaves out results, and the arguments of large calls. */
@@ -186,8 +185,7 @@ export class SqliteStore implements TaskStore {
   }
 
   async nextExpiry(): Promise<number | undefined> {
-    const next = await this.#reader.read((connection) => this.#space.nextExpiry(connection, this.shared.id));
-    return next;
+    return this.#reader.read((connection) => this.#space.nextExpiry(connection, this.shared.id));
   }
 
   async size(): Promise<number> {

@@ -42,7 +42,7 @@ export class Engine {
   /** Takes over what servers that have gone have left in the store. Called once, before anything else. */
   recover(): Promise<void> {
     return this.#recovery.start(() => {
-      for (const live of this.#lifecycle.values()) if (live.isStored) void this.#lost(live);
+      for (const live of this.#lifecycle.values()) if (live.stored !== undefined) void this.#lost(live);
     });
   }
 
@@ -75,9 +75,10 @@ export class Engine {
     const { task } = live;
     if (observer !== undefined) live.observers = [observer];
     try {
-      live.writes = store.create(task);
+      live.writes = store.create(task).then(() => {
+        live.stored = task;
+      });
       await live.writes;
-      live.isStored = true;
     } catch (error) {
       this.#lifecycle.lose(live);
       throw error;

@@ -9,15 +9,7 @@ import type { TaskView } from './observer.ts';
 import { Queue } from './queue.ts';
 import type { Repeatable, RunHooks, Runner } from './runner.ts';
 import type { TaskStore } from './store.ts';
-import {
-  ending,
-  isTerminal,
-  transition,
-  type Lane,
-  type Outcome,
-  type Task,
-  type TaskState,
-} from './task.ts';
+import { ended, isTerminal, transition, type Lane, type Outcome, type Task, type TaskState } from './task.ts';
 import { Writer } from './writer.ts';
 
 export interface LifecycleOptions extends Limits {
@@ -89,11 +81,14 @@ export class Lifecycle {
     return live;
   }
 
-  /** Takes a task on that had been admitted before it came here. */
-  readmit(task: Task): Live {
+  /**
+   * Takes a task on that had been admitted before it came here.
+   * @param stored as the store has it
+   */
+  readmit(task: Task, stored: Task): Live {
     this.#queue.readmit(task.owner);
     const live = this.add(task, true);
-    live.isStored = true;
+    live.stored = stored;
     return live;
   }
 
@@ -109,12 +104,7 @@ export class Lifecycle {
     if (live.isLost || isTerminal(live.task)) return false;
     if (live.task.state === 'queued') this.#queue.remove(live.task);
     clearTimeout(live.pause);
-    // What was kept for another run is for none.
-    const { checkpoint: _, asked: __, ...task } = live.task;
-    const { state, ...words } = ending(outcome);
-    const now = Date.now();
-    const ended = transition(task, state, { outcome, endedAt: now, updatedAt: now, ...words });
-    this.#commit(live, ended);
+    this.#commit(live, ended(live.task, outcome));
     this.#startNot(live);
     for (const question of live.questions) question.withdraw();
     live.run?.stop();

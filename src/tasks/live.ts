@@ -10,10 +10,8 @@ export interface Live {
   task: Task;
   /** Its state as others see it: once the store has it, or where that cannot take it now. */
   shown: Task;
-  /** Its state by what the store has. */
-  stored: Task;
-  /** Whether the store has it at all. */
-  isStored: boolean;
+  /** Its state by what the store has; undefined where that does not have it, or not yet. */
+  stored: Task | undefined;
   /** False for a plain call, which nobody can ask for by id: the store never sees it. */
   readonly kept: boolean;
   run?: Run;
@@ -46,8 +44,7 @@ export function newLive(task: Task, kept: boolean): Live {
   return {
     task,
     shown: task,
-    stored: task,
-    isStored: false,
+    stored: undefined,
     kept,
     told: -Infinity,
     counts: 'waiting',

@@ -104,8 +104,7 @@ export class Recovery {
     // The sweeper takes it, or the next server.
     if (this.#isClosed || found.expiresAt <= store.clock.now()) return;
     const call = renew(found.call);
-    const live = this.#lifecycle.readmit(call === undefined ? found : { ...found, call });
-    live.stored = found;
+    const live = this.#lifecycle.readmit(call === undefined ? found : { ...found, call }, found);
     live.observers = this.#elsewhere.take(taskId);
     log.info({ taskId, owner, state }, 'task taken over');
     if (call === undefined) {

@@ -181,6 +181,14 @@ export function ending(outcome: Outcome): { state: TaskState; statusMessage?: st
   }
 }
 
+/** The task with this outcome. What was kept for another run is for none. */
+export function ended(before: Task, outcome: Outcome): Task {
+  const { checkpoint: _, asked: __, ...task } = before;
+  const { state, ...words } = ending(outcome);
+  const now = Date.now();
+  return transition(task, state, { outcome, endedAt: now, updatedAt: now, ...words });
+}
+
 /** The first text block of a tool's result, shortened to what fits a status line. */
 function firstText(result: Readonly<Record<string, unknown>>): string | undefined {
   const blocks = Array.isArray(result['content']) ? (result['content'] as { text?: unknown }[]) : [];

@@ -69,7 +69,8 @@ export class Writer {
     const { task, stored } = live;
     if (task === stored) return 'kept';
     try {
-      if (!(await this.#store.replace(stored.state, task))) return 'lost';
+      // It was created before anything else is written of it.
+      if (!(await this.#store.replace(stored!.state, task))) return 'lost';
       live.stored = task;
       return 'kept';
     } catch (error) {
