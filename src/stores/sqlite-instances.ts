@@ -73,6 +73,11 @@ export function register(connection: Connection): number {
   return Number(row!['id']);
 }
 
+/** Whether its tasks are its own: once it was taken for dead they are not, though it may not know it yet. */
+export function isRegistered(connection: Connection, id: number): boolean {
+  return connection.get('SELECT 1 FROM instances WHERE id = ?', id) !== undefined;
+}
+
 /** Whose tasks anybody may take over: the ids of instances that are not registered any more, and NULL. */
 export function abandoned(connection: Connection): (number | null)[] {
   const found: (number | null)[] = [];
@@ -81,7 +86,7 @@ export function abandoned(connection: Connection): (number | null)[] {
   // From one instance to the next by the index, however many tasks each has.
   const next = `SELECT min(instance) AS id ${open} AND instance > ?`;
   for (let id = connection.value(next, 0); id !== null; id = connection.value(next, id)) {
-    if (connection.get('SELECT 1 FROM instances WHERE id = ?', id) === undefined) found.push(Number(id));
+    if (!isRegistered(connection, Number(id))) found.push(Number(id));
   }
   return found;
 }

@@ -4,7 +4,7 @@ import type { Task } from '../tasks/task.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
 import { UnreadableTaskError, closed } from './sqlite-errors.ts';
-import { Instances, abandoned, register, type Instance } from './sqlite-instances.ts';
+import { Instances, abandoned, isRegistered, register, type Instance } from './sqlite-instances.ts';
 import type { Reader } from './sqlite-reader.ts';
 import { COLUMNS, key, textOf } from './sqlite-rows.ts';
 import type { Writer } from './sqlite-writer.ts';
@@ -49,7 +49,7 @@ export class SqliteShared implements SharedStore {
   #events: SharedEvents | undefined;
   #dataVersion: unknown;
   #lookedAt = 0;
-  #isBeating = false;
+  #beating: Promise<void> | undefined;
   /** The last beat could not be written. */
   #isUnheard = false;
   #isClosed = false;
@@ -74,6 +74,18 @@ export class SqliteShared implements SharedStore {
     if (this.#isClosed) return Promise.reject(closed());
     this.#registering ??= this.#register().finally(() => (this.#registering = undefined));
     return this.#registering;
+  }
+
+  /**
+   * Writes as this server; as who it is then, where it finds that it was taken for dead.
+   * @param write gives `lost`, and has written nothing, where that id is not registered
+   */
+  async asItself<T>(write: (me: number) => Promise<T | 'lost'>): Promise<T> {
+    for (;;) {
+      const written = await write(await this.self());
+      if (written !== 'lost') return written;
+      await this.#showItself();
+    }
   }
 
   async claim(): Promise<readonly Task[]> {
@@ -173,25 +185,30 @@ export class SqliteShared implements SharedStore {
   }
 
   async #sendBeat(): Promise<void> {
-    // Two at once would both find that it is not registered any more.
-    if (this.#isBeating) return;
-    this.#isBeating = true;
     try {
-      const before = await this.self();
-      const id = await this.#writer.write((connection) => {
-        const isThere = connection.run('UPDATE instances SET beat = beat + 1 WHERE id = ?', before) > 0;
-        // Whoever cannot write himself cannot tell who is gone: a full disk keeps all from it.
-        this.#instances.look(connection);
-        return isThere ? before : register(connection);
-      });
+      await this.#showItself();
       this.#isUnheard = false;
-      if (id !== before) this.#wasLost(id);
     } catch (error) {
       if (!this.#isUnheard) this.#warn(error, 'the store could not be told that this server is alive');
       this.#isUnheard = true;
-    } finally {
-      this.#isBeating = false;
     }
+  }
+
+  /** One at a time: two at once would both find that it is not registered any more. */
+  #showItself(): Promise<void> {
+    this.#beating ??= this.#writeBeat().finally(() => (this.#beating = undefined));
+    return this.#beating;
+  }
+
+  async #writeBeat(): Promise<void> {
+    const before = await this.self();
+    const id = await this.#writer.write((connection) => {
+      const isThere = connection.run('UPDATE instances SET beat = beat + 1 WHERE id = ?', before) > 0;
+      // Whoever cannot write himself cannot tell who is gone: a full disk keeps all from it.
+      this.#instances.look(connection);
+      return isThere ? before : register(connection);
+    });
+    if (id !== before) this.#wasLost(id);
   }
 
   #wasLost(id: number): void {
@@ -223,7 +240,7 @@ export class SqliteShared implements SharedStore {
       return {
         hasChanged,
         // At once: until it knows it, it runs tasks that are another's.
-        isLost: connection.get('SELECT 1 FROM instances WHERE id = ?', me) === undefined,
+        isLost: !isRegistered(connection, me),
         isGone:
           this.#gone(connection, me).length > 0 ||
           this.#unread.length > 0 ||
@@ -245,6 +262,8 @@ export class SqliteShared implements SharedStore {
 
   /** Some tasks of one who is gone. */
   #take(connection: Connection, me: number): SqliteRow[] {
+    // It is told so, and then comes again.
+    if (!isRegistered(connection, me)) return [];
     for (const { id, beat } of this.#gone(connection, me)) {
       connection.run('DELETE FROM instances WHERE id = ? AND beat = ?', id, beat);
     }

@@ -9,6 +9,7 @@ import { Checker } from './sqlite-checker.ts';
 import type { Connection } from './sqlite-connection.ts';
 import { loadDriver } from './sqlite-driver.ts';
 import { closed, damaged, faultOf } from './sqlite-errors.ts';
+import { isRegistered } from './sqlite-instances.ts';
 import { LargeValues, whole } from './sqlite-large.ts';
 import { LargeLog } from './sqlite-log.ts';
 import { openFile, type Synchronous } from './sqlite-open.ts';
@@ -90,35 +91,34 @@ export class SqliteStore implements TaskStore {
 
   async create(task: Task): Promise<void> {
     const { taskId, owner, idempotencyKey, state } = task;
-    const me = isTerminal(task) ? null : await this.shared.self();
     const large = await this.#large.packCall(task);
     const call = rows.callOf(task.call, large?.beside);
     const bytes = call.length + (large?.bytes ?? 0);
     this.#space.checkDisk(bytes);
     const keyed = [rows.key(owner), idempotencyKey === undefined ? null : rows.key(idempotencyKey)];
     const values = [
-      rows.key(taskId),
-      ...keyed,
-      state,
-      me,
       rows.whole(task.expiresAt),
       rows.endedAt(task),
       rows.recordOf(task),
       call,
       rows.resultOf(task),
     ];
-    let isKept: boolean;
-    try {
-      isKept = await this.#writer.write((connection) => {
-        const row = connection.get(INSERT, ...values, ...keyed, this.clock.now());
+    const insert = (me: number | null) =>
+      this.#writer.write((connection) => {
+        if (me !== null && !isRegistered(connection, me)) return 'lost';
+        const named = [rows.key(taskId), ...keyed, state, me];
+        const row = connection.get(INSERT, ...named, ...values, ...keyed, this.clock.now());
         if (row !== undefined) large?.put(connection, row['sequence']!);
-        return row !== undefined;
+        return row === undefined ? 'taken' : 'kept';
       }, bytes);
+    let how: 'kept' | 'taken' | 'lost';
+    try {
+      how = isTerminal(task) ? await insert(null) : await this.shared.asItself(insert);
     } catch (error) {
       if (faultOf(error) !== 'constraint') throw error;
       throw new Error(`task ${taskId} exists`, { cause: error });
     }
-    if (!isKept) throw new KeyTakenError();
+    if (how === 'taken') throw new KeyTakenError();
     this.#space.look();
   }
 
@@ -139,7 +139,9 @@ export class SqliteStore implements TaskStore {
         from,
         me,
       ];
-      const update = (connection: Connection) => connection.run(UPDATE, ...values) > 0;
+      const update = (connection: Connection) =>
+        // Nothing is started, or gone on with, that is anybody's; but what has ended has.
+        (isTerminal(task) || isRegistered(connection, me)) && connection.run(UPDATE, ...values) > 0;
       return this.#writer.write(update, record.length + (result?.length ?? 0));
     });
     this.#space.look();

@@ -42,8 +42,10 @@ describe.each(['thread', 'process'] as const)('A server that is frozen, with too
     open('gate1');
     // With tools in a process, the run that nobody waits for ends while the server is frozen.
     if (isolation === 'process') await until(() => site.lines('trace').includes('end 1'));
+    // It is asked for another before it can know.
+    const quick = client.startTask('quick');
     frozen.child.signal('SIGCONT');
-    expect((await client.startTask('quick')).data).toBe('quick');
+    expect((await quick).data).toBe('quick');
     for (const seen of [client, otherClient])
       expect((await seen.task(taskId).status()).status).toBe('working');
     open('gate2');
@@ -57,8 +59,10 @@ describe.each(['thread', 'process'] as const)('A server that is frozen, with too
     await expect(otherClient.task(taskId).result()).rejects.toThrow(message);
     open('gate');
     if (isolation === 'process') await until(() => site.lines('trace').includes('end 1'));
+    // It is asked for another before it can know.
+    const quick = client.startTask('quick');
     frozen.child.signal('SIGCONT');
-    expect((await client.startTask('quick')).data).toBe('quick');
+    expect((await quick).data).toBe('quick');
     for (const seen of [client, otherClient])
       await expect(seen.task(taskId).result()).rejects.toThrow(message);
     expect(site.lines('trace').filter((line) => line.startsWith('start'))).toEqual(['start 1']);

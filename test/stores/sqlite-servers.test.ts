@@ -1,6 +1,12 @@
 import { hostname } from 'node:os';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { SqliteStore, StoreUnavailableError, type SharedEvents, type SqliteStoreOptions } from 'mcp-taskpool';
+import {
+  SqliteStore,
+  StoreUnavailableError,
+  type SharedEvents,
+  type SqliteStoreOptions,
+  type Task,
+} from 'mcp-taskpool';
 import { loadDriver } from '../../src/stores/sqlite-driver.ts';
 import { startActor } from './actor.ts';
 import { pathOfStore } from './folder.ts';
@@ -75,6 +81,49 @@ describe('Several processes on one SQLite file', () => {
     // It is a server like any other again.
     await actor.act('create', aTask({ taskId: 'b' }));
     expect(await store.shared.claim()).toEqual([]);
+  });
+
+  describe('of which one was taken for dead, and does not know it yet,', () => {
+    async function scene() {
+      const path = await pathOfStore();
+      const [store, other] = [await openStore({ path }), await openStore({ path })];
+      await store.create(aTask({ taskId: 'before' }));
+      const lost = vi.fn<() => void>();
+      store.shared.watch({ changed: () => {}, gone: () => {}, lost });
+      const { DatabaseSync } = await loadDriver();
+      const file = new DatabaseSync(path);
+      file.exec('DELETE FROM instances');
+      file.close();
+      return { store, other, lost };
+    }
+    const running = { ...aTask({ taskId: 'before' }), state: 'running' } as const;
+
+    it('keep from the others what it creates then', async () => {
+      const { store, other, lost } = await scene();
+      const tasks = ['a', 'b'].map((taskId) => aTask({ taskId }));
+      await Promise.all(tasks.map((task) => store.create(task)));
+      expect(lost).toHaveBeenCalledOnce();
+      expect(await other.shared.claim()).toEqual([aTask({ taskId: 'before' })]);
+      expect(await other.shared.claim()).toEqual([]);
+      expect(await store.replace('queued', { ...tasks[0]!, state: 'running' })).toBe(true);
+    });
+
+    it('do not let it start what anybody may take over', async () => {
+      const { store, other } = await scene();
+      expect(await store.replace('queued', running)).toBe(false);
+      expect(await other.shared.claim()).toEqual([aTask({ taskId: 'before' })]);
+    });
+
+    it('let it end what nobody has taken over so far', async () => {
+      const { store, other } = await scene();
+      const cancelled = {
+        ...aTask({ taskId: 'before' }),
+        state: 'cancelled',
+        outcome: { type: 'cancelled' },
+      };
+      expect(await store.replace('queued', cancelled as Task)).toBe(true);
+      expect(await other.shared.claim()).toEqual([]);
+    });
   });
 
   it('do not take a server for dead that lives for longer than a lease', async () => {
