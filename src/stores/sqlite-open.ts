@@ -6,7 +6,7 @@ import type { SqliteDriver } from './sqlite-driver.ts';
 import { faultOf, oneLine } from './sqlite-errors.ts';
 import { untilUnlocked } from './sqlite-lock.ts';
 import { CHECKPOINT_PAGES } from './sqlite-log.ts';
-import { APPLICATION_ID, SCHEMA_VERSION, migrate, schemaVersion } from './sqlite-schema.ts';
+import { APPLICATION_ID, SCHEMA_VERSION, migrate, rollBack, schemaVersion } from './sqlite-schema.ts';
 
 export type Synchronous = 'full' | 'normal';
 
@@ -124,8 +124,7 @@ function makeFile(path: string): void {
 /** Gives whether there is nothing in it yet. */
 function checkOwner(connection: Connection): boolean {
   const { path } = connection;
-  const application = connection.value('PRAGMA application_id');
-  const version = schemaVersion(connection);
+  const { application, version, count } = readOwner(connection);
   if (application === APPLICATION_ID) {
     if (version <= SCHEMA_VERSION) return false;
     throw new StoreError(
@@ -133,10 +132,22 @@ function checkOwner(connection: Connection): boolean {
         'use that version, or name another file',
     );
   }
-  if (application !== 0 || version !== 0 || connection.value('SELECT count(*) FROM sqlite_schema') !== 0) {
+  if (application !== 0 || version !== 0 || count !== 0) {
     throw new StoreError(`${path}: is the database of another program: name another file`);
   }
   return true;
+}
+
+/** As it is at one moment: another process may be making it what it is. */
+function readOwner(connection: Connection) {
+  connection.exec('BEGIN');
+  try {
+    const application = connection.value('PRAGMA application_id');
+    const version = schemaVersion(connection);
+    return { application, version, count: connection.value('SELECT count(*) FROM sqlite_schema') };
+  } finally {
+    rollBack(connection);
+  }
 }
 
 function checkPages(connection: Connection): void {

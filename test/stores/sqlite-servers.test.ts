@@ -36,6 +36,14 @@ describe('Several processes on one SQLite file', () => {
     expect(await store.size()).toBe(100 * count);
   });
 
+  it('make it together, where there is none', async () => {
+    const path = await pathOfStore();
+    const actors = await Promise.all([startActor(path), startActor(path)]);
+    const others = Array.from({ length: 200 }, (_, n) => `${path}-${n}`);
+    await Promise.all(actors.map(({ act }) => act('openOthers', others)));
+    expect(await Promise.all(actors.map(({ act }) => act('claim')))).toEqual([[], []]);
+  });
+
   it('take over what one of them had when it was killed, at once', async () => {
     const path = await pathOfStore();
     const [store, actor] = [await openStore({ path }), await startActor(path)];
