@@ -65,8 +65,14 @@ export class Engine {
     const { task, isNew } = await this.#once.task(owner, key, call, find, create);
     const live = this.#lifecycle.get(task.taskId);
     if (isTerminal(task) && live === undefined) return { task };
-    if (!isNew && observer !== undefined) return this.follow(owner, task.taskId, observer);
-    return live === undefined ? this.get(owner, task.taskId) : this.#lifecycle.view(live);
+    try {
+      if (!isNew && observer !== undefined) return await this.follow(owner, task.taskId, observer);
+      return live === undefined ? await this.get(owner, task.taskId) : this.#lifecycle.view(live);
+    } catch (error) {
+      if (isNew || !(error instanceof UnknownTaskError)) throw error;
+      // It has expired since it was found, so that there is none of this key any more.
+      return this.create(wanted, observer);
+    }
   }
 
   async #create(wanted: NewTask, observer?: Observer): Promise<TaskView> {

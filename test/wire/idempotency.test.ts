@@ -1,6 +1,6 @@
-import { IDEMPOTENCY_META } from 'mcp-taskpool';
-import { describe, expect, it } from 'vitest';
-import { newGate, serveFixtures } from './fixtures.ts';
+import { IDEMPOTENCY_META, MemoryStore } from 'mcp-taskpool';
+import { describe, expect, it, vi } from 'vitest';
+import { newGate, serveFixtures, serveFixturesOnce } from './fixtures.ts';
 import { Peer, type Json } from './peer.ts';
 
 const server = await serveFixtures();
@@ -47,6 +47,28 @@ describe('A call with an idempotency key', () => {
     let next = first;
     while (next === first) next = idOf(await start('k6'));
     await expect(peer.result(next)).resolves.toHaveProperty('content');
+  });
+
+  it('is a new task where the first expires just when it has been found', async () => {
+    const store = new MemoryStore();
+    const gate = await newGate();
+    const own = await Peer.connect(await serveFixturesOnce({ store }));
+    const call = () => start('k8', { path: gate.path }, 'wait_for_file', own);
+    const first = idOf(await call());
+    const now = store.clock.now.bind(store.clock);
+    let passes = Infinity;
+    // It passes when the time has been asked for once.
+    vi.spyOn(store.clock, 'now').mockImplementation(() => now() + (passes-- > 0 ? 0 : 86_400_000));
+    const find = store.findByKey.bind(store);
+    vi.spyOn(store, 'findByKey').mockImplementationOnce(async (owner, key) => {
+      const task = await find(owner, key);
+      passes = 1;
+      return task;
+    });
+    const next = idOf(await call());
+    expect(next).not.toBe(first);
+    gate.open();
+    await expect(own.result(next)).resolves.toHaveProperty('content');
   });
 
   it('runs once as a plain call, too, and gives the same result again', async () => {
