@@ -21,7 +21,15 @@ export { MemoryStore } from './stores/memory.ts';
 export { SqliteStore, type SqliteStoreOptions } from './stores/sqlite.ts';
 export type { Log } from './tasks/log.ts';
 export { SteadyClock, type Clock } from './tasks/clock.ts';
-export type { Letter, Page, Purged, SharedEvents, SharedStore, TaskStore } from './tasks/store.ts';
+export type {
+  Letter,
+  Page,
+  Purged,
+  ReceivedLetter,
+  SharedEvents,
+  SharedStore,
+  TaskStore,
+} from './tasks/store.ts';
 export type { Asked, Call, Lane, Outcome, Retry, Task, TaskState } from './tasks/task.ts';
 export { IDEMPOTENCY_META, TASK_META, type TaskMeta } from './wire/meta.ts';
 export type { Caller } from './wire/owner.ts';

@@ -1,5 +1,5 @@
 import type { Log } from '../tasks/log.ts';
-import type { Letter, SharedEvents, SharedStore } from '../tasks/store.ts';
+import type { Letter, ReceivedLetter, SharedEvents, SharedStore } from '../tasks/store.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Connection } from './sqlite-connection.ts';
 import type { SqliteRow } from './sqlite-driver.ts';
@@ -22,7 +22,11 @@ const CLAIM =
   '(SELECT sequence FROM tasks WHERE ended_at IS NULL AND instance IS ? ORDER BY sequence LIMIT ?) ' +
   `RETURNING ${COLUMNS}, result`;
 const MINE =
-  'SELECT letters.id FROM letters JOIN tasks ON sequence = task WHERE instance = ? AND ended_at IS NULL';
+  'SELECT letters.id, wish, task_id FROM letters JOIN tasks ON sequence = task ' +
+  `WHERE instance = ? AND ended_at IS NULL ORDER BY letters.id LIMIT ${LETTERS}`;
+const DONE =
+  'DELETE FROM letters WHERE id = ? AND ' +
+  'EXISTS (SELECT 1 FROM tasks WHERE sequence = task AND (ended_at IS NOT NULL OR instance = ?))';
 
 interface Options {
   readonly leaseMs: number;
@@ -130,20 +134,25 @@ export class SqliteShared implements SharedStore {
     await this.#writer.write((connection) => connection.run(insert, text, key(taskId)), text.length);
   }
 
-  async letters(): Promise<readonly Letter[]> {
+  async letters(): Promise<readonly ReceivedLetter[]> {
     const me = this.#id;
     if (me === undefined) return [];
-    const first = await this.#reader.read((connection) => connection.get(`${MINE} LIMIT 1`, me));
-    if (first === undefined) return [];
-    const some = `${MINE} ORDER BY letters.id LIMIT ${LETTERS}`;
-    const taken = `DELETE FROM letters WHERE id IN (${some}) RETURNING id, wish, (SELECT task_id FROM tasks WHERE sequence = task) AS task_id`;
-    const rows = await this.#writer.write((connection) => connection.all(taken, me));
-    return rows
-      .sort((a, b) => Number(a['id']) - Number(b['id']))
-      .map((row) => ({
-        taskId: textOf(row['task_id']),
-        wish: JSON.parse(String(row['wish'])) as Letter['wish'],
-      }));
+    const rows = await this.#reader.read((connection) => connection.all(MINE, me));
+    return rows.map((row) => ({
+      id: Number(row['id']),
+      taskId: textOf(row['task_id']),
+      wish: JSON.parse(String(row['wish'])) as Letter['wish'],
+    }));
+  }
+
+  async done(letters: readonly ReceivedLetter[]): Promise<void> {
+    const me = this.#id;
+    if (me === undefined) return;
+    await this.#writer.write((connection) => {
+      // What it did about them was not kept.
+      if (!isRegistered(connection, me)) return;
+      for (const { id } of letters) connection.run(DONE, id, me);
+    });
   }
 
   watch(events: SharedEvents): void {

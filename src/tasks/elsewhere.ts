@@ -1,9 +1,9 @@
 import type { ProtocolError } from '../errors.ts';
 import type { Log } from './log.ts';
 import type { Observer, TaskView } from './observer.ts';
-import { PendingQuestion } from './question.ts';
+import { PendingQuestion, type Answer } from './question.ts';
 import type { TaskStore } from './store.ts';
-import { isTerminal, type Task } from './task.ts';
+import { isTerminal, type Asked, type Task } from './task.ts';
 
 interface Entry {
   task: Task;
@@ -29,18 +29,30 @@ export class Elsewhere {
   }
 
   view(task: Task): TaskView {
-    const open = (task.asked ?? []).filter(({ answer }) => answer === undefined);
-    if (isTerminal(task) || open.length === 0) return { task };
+    const open = openOf(task);
+    if (open.length === 0) return { task };
     const questions = open.map(({ key, question }) => {
-      const answered = (answer: Parameters<PendingQuestion['answer']>[0]) => {
-        const letter = { taskId: task.taskId, wish: { type: 'answer' as const, key, answer } };
-        this.#store.shared?.post(letter).catch((error: unknown) => {
+      const answered = (answer: Answer) => {
+        this.#passOn(task, key, answer).catch((error: unknown) => {
           this.#log.error({ err: error, taskId: task.taskId, key }, 'an answer was not passed on');
         });
       };
       return new PendingQuestion(key, question, answered, () => {});
     });
     return { task, questions };
+  }
+
+  /** Resolves when its server will have the answers, or the one that takes it over. */
+  async answer(task: Task, answers: ReadonlyMap<string, Answer>): Promise<void> {
+    const given = openOf(task).flatMap(({ key }) => {
+      const answer = answers.get(key);
+      return answer === undefined ? [] : [this.#passOn(task, key, answer)];
+    });
+    await Promise.all(given);
+  }
+
+  async #passOn({ taskId }: Task, key: string, answer: Answer): Promise<void> {
+    await this.#store.shared?.post({ taskId, wish: { type: 'answer', key, answer } });
   }
 
   observe(task: Task, observer: Observer): void {
@@ -115,4 +127,9 @@ export class Elsewhere {
     const view = this.view(task);
     for (const observer of observers) observer.status?.(view);
   }
+}
+
+/** What it asks, and has no answer to. */
+function openOf(task: Task): readonly Asked[] {
+  return isTerminal(task) ? [] : (task.asked ?? []).filter(({ answer }) => answer === undefined);
 }

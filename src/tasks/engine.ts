@@ -242,14 +242,22 @@ export class Engine {
    * Answers questions of a task by their keys; the answers are kept when this resolves. What is no question of its,
    * or has its answer, is passed over.
    * @throws {UnknownTaskError} when the owner has no such task
+   * @throws {StoreUnavailableError} when it is another server's, and nothing can be left for that one now
    */
   async answer(owner: string, taskId: string, answers: ReadonlyMap<string, Answer>): Promise<void> {
-    const { questions = [] } = await this.get(owner, taskId);
+    const { task, questions = [] } = await this.get(owner, taskId);
+    const live = this.#find(owner, taskId);
+    if (live === undefined) {
+      await this.#elsewhere.answer(task, answers);
+      // This server may have taken it over meanwhile.
+      void this.#recovery.readLetters();
+      return;
+    }
     for (const question of questions) {
       const answer = answers.get(question.key);
       if (answer !== undefined) question.answer(answer);
     }
-    await this.#find(owner, taskId)?.writes;
+    await live.writes;
   }
 
   /** Ends the following of a task. */

@@ -1,6 +1,7 @@
 import { afterServerEnd, interrupted } from './again.ts';
 import type { Elsewhere } from './elsewhere.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import type { Live } from './live.ts';
 import type { Log } from './log.ts';
 import type { Letter, TaskStore } from './store.ts';
 import type { Sweeper } from './sweeper.ts';
@@ -22,6 +23,7 @@ export class Recovery {
   #isClosed = false;
   /** One at a time. */
   #claiming: Promise<void> = Promise.resolve();
+  #reading: Promise<void> = Promise.resolve();
 
   constructor(options: RecoveryOptions, lifecycle: Lifecycle, elsewhere: Elsewhere, sweeper: Sweeper) {
     this.#options = options;
@@ -53,21 +55,36 @@ export class Recovery {
   }
 
   /** Does what is wanted of the tasks that run here. */
-  async readLetters(): Promise<void> {
+  readLetters(): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#read());
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
     const { store, log } = this.#options;
-    let letters: readonly Letter[];
+    const { shared } = store;
+    if (shared === undefined) return;
     try {
-      letters = (await store.shared?.letters()) ?? [];
+      for (;;) {
+        const read = (await shared.letters()).flatMap((letter) => {
+          const live = this.#lifecycle.get(letter.taskId);
+          // It may still be being taken over; then they are read once it is.
+          return live === undefined ? [] : [{ letter, live }];
+        });
+        if (read.length === 0) return;
+        for (const { letter, live } of read) this.#do(letter, live);
+        await Promise.all(read.map(({ live }) => live.writes));
+        await shared.done(read.map(({ letter }) => letter));
+      }
     } catch (error) {
       log.error({ err: error }, 'what is wanted of tasks could not be read; it is tried again');
-      return;
     }
-    for (const { taskId, wish } of letters) {
-      const live = this.#lifecycle.get(taskId);
-      if (live === undefined) continue;
-      if (wish.type === 'cancel') this.#lifecycle.end(live, { type: 'cancelled' });
-      else live.questions.find(({ key }) => key === wish.key)?.answer(wish.answer);
-    }
+  }
+
+  /** Doing it again changes nothing: a server that is killed before it is said to be done leaves it to the next. */
+  #do({ wish }: Letter, live: Live): void {
+    if (wish.type === 'cancel') this.#lifecycle.end(live, { type: 'cancelled' });
+    else live.questions.find(({ key }) => key === wish.key)?.answer(wish.answer);
   }
 
   /** Takes over nothing more. */

@@ -58,6 +58,11 @@ export interface Letter {
     | { readonly type: 'answer'; readonly key: string; readonly answer: Answer };
 }
 
+/** A letter that has come, and is given again until it is done. */
+export interface ReceivedLetter extends Letter {
+  readonly id: number;
+}
+
 export interface SharedEvents {
   /** Another process has written: there may be letters, and tasks elsewhere may have moved on. */
   changed(): void;
@@ -79,8 +84,13 @@ export interface SharedStore {
   claim(): Promise<readonly Task[]>;
   /** Leaves word for the server whose task it is. */
   post(letter: Letter): Promise<void>;
-  /** The letters for this server; each is given once. */
-  letters(): Promise<readonly Letter[]>;
+  /** The oldest letters for this server that are not done. */
+  letters(): Promise<readonly ReceivedLetter[]>;
+  /**
+   * Says that what they want has been done and is kept. Those about tasks that are another server's by now are left
+   * to that one.
+   */
+  done(letters: readonly ReceivedLetter[]): Promise<void>;
   /** Tells of what other processes do, from now until it is closed. Called once, by the engine. */
   watch(events: SharedEvents): void;
 }

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TaskClient } from 'mcp-taskpool/client';
 import { describe, expect, it } from 'vitest';
+import { loadDriver } from '../../src/stores/sqlite-driver.ts';
 import { until } from '../wire/fixtures.ts';
 import { Site } from './instance.ts';
 
@@ -142,6 +143,44 @@ describe('Servers on one file', () => {
       return true;
     });
     expect(site.lines('trace')).toEqual(['start 1']);
+  });
+
+  it('acknowledge an answer once it is kept for the server whose task it is, or the one that takes that over', async () => {
+    const site = await Site.open();
+    const [one, other, third] = [site.start(), site.start(), site.start()];
+    const [asked, peer, client] = await Promise.all([one.modernPeer(), other.modernPeer(), third.client()]);
+    const call = { name: 'ask', arguments: { trace: site.path('trace') } };
+    const { taskId } = (await asked.request('tools/call', call)).result as { taskId: string };
+    const asks = async (key: string) => {
+      const task = await peer.request('tasks/get', { taskId });
+      return task.result!['inputRequests']?.[key] !== undefined;
+    };
+    await until(() => asks('first-number'));
+    await one.freeze(client);
+    const { DatabaseSync } = await loadDriver();
+    const file = new DatabaseSync(site.file);
+    await until(() => {
+      try {
+        file.exec('BEGIN IMMEDIATE');
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    const inputResponses = { 'first-number': { action: 'accept', content: { n: 7 } } };
+    let isAcknowledged = false;
+    const update = peer.request('tasks/update', { taskId, inputResponses }).then((response) => {
+      isAcknowledged = true;
+      return response;
+    });
+    for (let n = 0; n < 20; n++) await peer.request('tools/list');
+    expect(isAcknowledged).toBe(false);
+    file.exec('COMMIT');
+    file.close();
+    expect((await update).error).toBeUndefined();
+    await one.kill();
+    await until(() => asks('input-2'));
+    expect(await asks('first-number')).toBe(false);
   });
 
   it('do not take each other for dead while they live', async () => {

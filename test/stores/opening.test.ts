@@ -22,6 +22,7 @@ class FaultyStore extends MemoryStore {
     claim: async () => [],
     post: async () => {},
     letters: async () => [],
+    done: async () => {},
     watch: () => {
       throw new Error('cannot be watched');
     },

@@ -86,28 +86,49 @@ export function sharedStoreConformance(
       expect(got.toSorted()).toEqual(ids.toSorted());
     });
 
-    it('gives a letter to the server whose task it is about, once', async () => {
-      const cancel: Letter = { taskId: 'a', wish: { type: 'cancel' } };
-      const answer: Letter = {
-        taskId: 'a',
-        wish: { type: 'answer', key: 'k', answer: { type: 'answer', result: { action: 'accept' } } },
-      };
+    const cancel: Letter = { taskId: 'a', wish: { type: 'cancel' } };
+    const answer: Letter = {
+      taskId: 'a',
+      wish: { type: 'answer', key: 'k', answer: { type: 'answer', result: { action: 'accept' } } },
+    };
+
+    it('gives letters to the server whose task they are about, until they are done', async () => {
       await one.create(aTask({ taskId: 'a' }));
       await other.shared.post(answer);
       await other.shared.post(cancel);
       expect(await other.shared.letters()).toEqual([]);
-      expect(await one.shared.letters()).toEqual([answer, cancel]);
+      const [first, second] = await one.shared.letters();
+      expect([first, second]).toMatchObject([answer, cancel]);
+      await one.shared.done([first!]);
+      expect(await one.shared.letters()).toEqual([second]);
+      await one.shared.done([second!]);
       expect(await one.shared.letters()).toEqual([]);
     });
 
-    it('keeps a letter for the server that takes over its task', async () => {
-      const cancel: Letter = { taskId: 'a', wish: { type: 'cancel' } };
+    it('gives the oldest of many letters first, and in the end all', async () => {
+      await one.create(aTask({ taskId: 'a' }));
+      const keys = Array.from({ length: 250 }, (_, n) => `k${n}`);
+      const letters = keys.map((key) => ({ ...answer, wish: { ...answer.wish, key } }) as Letter);
+      for (const letter of letters) await other.shared.post(letter);
+      const got: Letter[] = [];
+      for (let some = await one.shared.letters(); some.length > 0; some = await one.shared.letters()) {
+        got.push(...some.map(({ taskId, wish }) => ({ taskId, wish })));
+        await one.shared.done(some);
+      }
+      expect(got).toEqual(letters);
+    });
+
+    it('keeps a letter for the server that takes over its task, though it was read before', async () => {
       await one.create(aTask({ taskId: 'a' }));
       await other.shared.post(cancel);
+      expect(await one.shared.letters()).toMatchObject([cancel]);
       await one.close();
       expect(await other.shared.letters()).toEqual([]);
       await claimAll(other);
-      expect(await other.shared.letters()).toEqual([cancel]);
+      const letters = await other.shared.letters();
+      expect(letters).toMatchObject([cancel]);
+      await stores[2]!.shared.done(letters);
+      expect(await other.shared.letters()).toEqual(letters);
     });
 
     it('drops letters about tasks that are unknown, have ended or are gone', async () => {

@@ -122,6 +122,15 @@ describe('Several processes on one SQLite file', () => {
       expect(await other.shared.claim()).toEqual([aTask({ taskId: 'before' })]);
     });
 
+    it('do not let it have done what was wanted of it before', async () => {
+      const { store, other } = await scene();
+      const cancel = { taskId: 'before', wish: { type: 'cancel' } } as const;
+      await other.shared.post(cancel);
+      await store.shared.done(await store.shared.letters());
+      await other.shared.claim();
+      expect(await other.shared.letters()).toMatchObject([cancel]);
+    });
+
     it('let it end what nobody has taken over so far', async () => {
       const { store, other } = await scene();
       const cancelled = {
