@@ -148,11 +148,13 @@ export class SqliteShared implements SharedStore {
   async done(letters: readonly ReceivedLetter[]): Promise<void> {
     const me = this.#id;
     if (me === undefined) return;
-    await this.#writer.write((connection) => {
+    const isSaid = await this.#writer.write((connection) => {
       // What it did about them was not kept.
-      if (!isRegistered(connection, me)) return;
+      if (!isRegistered(connection, me)) return false;
       for (const { id } of letters) connection.run(DONE, id, me);
+      return true;
     });
+    if (!isSaid) await this.#showItself();
   }
 
   watch(events: SharedEvents): void {
