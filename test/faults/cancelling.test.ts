@@ -85,7 +85,7 @@ describe('A task that is cancelled', () => {
 
     it('gives its thread back when its time to live runs out, and is unknown then', async () => {
       await scene.during(async (client) => {
-        const { task, taskId } = await scene.begun('spin', {}, { ttl: 300 });
+        const { task, taskId } = await scene.begun('spin', {}, { ttl: 1500 });
         await expect(task.result()).rejects.toMatchObject({ code: -32602 });
         expect((await client.startTask('next')).isError).toBe(false);
         expect(await ask(scene, 'tasks/get', taskId)).toBe(-32602);
